@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Safe Rust over the C APIs of VFIO and mediated devices.
+//!
+//! Shaped to be sent upstream: each module stands for one file of
+//! `rust/kernel/`. All `unsafe` of the module lives in this crate.
+
+mod bindings;
+pub mod layout;
+
+/// Prefix of what this crate prints. A crate without `module!` has to define it.
+pub(crate) const __LOG_PREFIX: &[u8] = b"vmig\0";
