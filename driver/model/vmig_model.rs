@@ -1,5 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! The shared core of vmig: what is true of the devices, wherever they run.
+//!
+//! The kernel module, the helper and the vfio-user programs are built on these very files. They need
+//! nothing but `core`: no allocator, no kernel, no operating system, and no `unsafe`. Nothing here
+//! panics: outside tests the crate denies what could (indexing, unchecked arithmetic, `unwrap`).
+//!
+//! - [`params`], [`types`], [`values`], [`constraint`]: migration parameters, the device types that
+//!   have them, and one device's values.
+//! - [`info`], [`stage`], [`capacity`], [`uuid`]: what sysfs shows and takes.
+//! - [`error`]: every rule that can be broken, and its class (the driver's errno).
+//!
+//! What this crate does not do: take locks, copy user memory, allocate, or wait.
+
 #![cfg_attr(all(not(test), not(MODULE)), no_std)]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod capacity;
+pub mod constraint;
+pub mod error;
+pub mod info;
+pub mod params;
+pub mod stage;
+pub mod types;
+pub mod uuid;
+pub mod values;

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Errors: one variant per rule, and the class that says what the caller may answer.
+//!
+//! The driver maps [`Class`] to errno in one table; the text is for logs and for `vmig/refusal`.
+
+use core::fmt;
+
+use crate::{
+    constraint::Violation,
+    params::ParseError, //
+};
+
+/// Kind of an error. The variants name the errno that the kernel driver gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Not understood: EINVAL.
+    Malformed,
+    /// Longer than allowed: E2BIG.
+    TooLong,
+    /// Names something that does not exist: ENOENT.
+    Unknown,
+    /// A value that is not allowed: ERANGE.
+    NotAllowed,
+    /// Something that must be named is not: ENODATA.
+    Missing,
+    /// Values that are allowed one by one, but not together: EDOM.
+    Constraint,
+    /// Not now: EBUSY.
+    Busy,
+    /// A version or mandatory record that is not known: EOPNOTSUPP.
+    Unsupported,
+    /// Another model, or another parameter list: EXDEV.
+    Mismatch,
+    /// The session is over: ENODEV.
+    Ended,
+}
+
+/// A broken rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// `stage`: the line has [`crate::stage::LINE_MAX`] bytes or more.
+    LineTooLong,
+    /// `stage`: a newline that is not the last byte.
+    SecondLine,
+    /// `stage`: not UTF-8, or a NUL.
+    NotText,
+    /// The text is no UUID.
+    BadUuid,
+    /// `stage`: the word at this offset is not `name=value`.
+    NotPair {
+        /// Offset in the line, in bytes.
+        at: usize,
+    },
+    /// `stage`: the word at this offset names a parameter that the type does not have.
+    UnknownParam {
+        /// Offset in the line, in bytes.
+        at: usize,
+    },
+    /// `stage`: a parameter is named twice.
+    Duplicate {
+        /// The parameter.
+        param: &'static str,
+    },
+    /// `stage`: a parameter that cannot be disabled is not named.
+    MissingParam {
+        /// The parameter.
+        param: &'static str,
+    },
+    /// There is no parameter with this index.
+    NoParam,
+    /// There is no such generation.
+    NoGeneration,
+    /// The text is no value of the parameter's type.
+    BadValue {
+        /// The parameter.
+        param: &'static str,
+        /// What is wrong.
+        why: ParseError,
+    },
+    /// The value is not in the parameter's `allowed_values`.
+    NotAllowed {
+        /// The parameter.
+        param: &'static str,
+    },
+    /// The combination of values is refused.
+    Constraint(Violation),
+}
+
+impl Error {
+    /// Its class.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::LineTooLong => Class::TooLong,
+            Self::SecondLine
+            | Self::NotText
+            | Self::BadUuid
+            | Self::NotPair { .. }
+            | Self::Duplicate { .. }
+            | Self::NoGeneration
+            | Self::BadValue { .. } => Class::Malformed,
+            Self::UnknownParam { .. } | Self::NoParam => Class::Unknown,
+            Self::NotAllowed { .. } => Class::NotAllowed,
+            Self::MissingParam { .. } => Class::Missing,
+            Self::Constraint(_) => Class::Constraint,
+        }
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Constraint(violation)
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LineTooLong => f.write_str("line too long"),
+            Self::SecondLine => f.write_str("more than one line"),
+            Self::NotText => f.write_str("not text"),
+            Self::BadUuid => f.write_str("not a UUID"),
+            Self::NotPair { at } => write!(f, "offset {at}: not name=value"),
+            Self::UnknownParam { at } => write!(f, "offset {at}: no such parameter"),
+            Self::Duplicate { param } => write!(f, "{param}: named twice"),
+            Self::MissingParam { param } => write!(f, "{param}: has no off value, must be named"),
+            Self::NoParam => f.write_str("no such parameter"),
+            Self::NoGeneration => f.write_str("no such generation"),
+            Self::BadValue { param, why } => write!(f, "{param}: {why}"),
+            Self::NotAllowed { param } => write!(f, "{param}: value not allowed"),
+            Self::Constraint(violation) => fmt::Display::fmt(violation, f),
+        }
+    }
+}
