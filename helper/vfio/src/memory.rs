@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Mapped memory: parts of a region, and anonymous memory for DMA.
+//!
+//! A device may change such memory at any time, so there are no `&[u8]` to it: bytes are copied
+//! in and out one by one, volatile. Accesses through a mapping may raise SIGBUS when the device
+//! refuses the page; that ends the process, as it ends a VMM.
+
+use std::num::NonZeroUsize;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+
+use nix::errno::Errno;
+use nix::libc::off_t;
+use nix::sys::mman::{mmap, mmap_anonymous, munmap, MapFlags, ProtFlags};
+
+/// Memory that something outside of this program reads and writes as well.
+///
+/// # Invariants
+///
+/// `base` is a mapping of `len` bytes that lives as long as this value; it may be read and
+/// written as `prot` says.
+#[derive(Debug)]
+pub struct Memory {
+    base: NonNull<u8>,
+    len: NonZeroUsize,
+    prot: ProtFlags,
+}
+
+// SAFETY: The mapping belongs to the process, not to a thread, and this value owns it.
+unsafe impl Send for Memory {}
+// SAFETY: All accesses are volatile copies of single bytes; the type promises nothing about what
+// concurrent ones see, which is how device memory is.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// Maps `len` bytes of `fd` from file offset `offset`, shared.
+    pub(crate) fn of_file(
+        fd: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+        prot: ProtFlags,
+    ) -> Result<Self, Errno> {
+        let len = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
+        let offset = off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+        // SAFETY: The kernel chooses the address, so no memory of ours is replaced.
+        let base = unsafe { mmap(None, len, prot, MapFlags::MAP_SHARED, fd, offset) }?;
+        // INVARIANT: As mmap(2) has just said.
+        Ok(Self {
+            base: base.cast(),
+            len,
+            prot,
+        })
+    }
+
+    /// Zeroed anonymous memory of at least `len` bytes, in whole pages; shared, so that a child
+    /// process sees it too.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a length of 0, else what mmap(2) says.
+    pub fn anonymous(len: usize) -> crate::Result<Self> {
+        let failed = |errno| crate::Error::Memory { len, errno };
+        let size = NonZeroUsize::new(len).ok_or(failed(Errno::EINVAL))?;
+        let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let flags = MapFlags::MAP_SHARED;
+        // SAFETY: The kernel chooses the address, so no memory of ours is replaced.
+        let base = unsafe { mmap_anonymous(None, size, prot, flags) }.map_err(failed)?;
+        // INVARIANT: As mmap(2) has just said.
+        Ok(Self {
+            base: base.cast(),
+            len: size,
+            prot,
+        })
+    }
+
+    /// Length in bytes, never 0.
+    pub fn size(&self) -> usize {
+        self.len.get()
+    }
+
+    /// Address of the first byte in this process.
+    pub fn address(&self) -> u64 {
+        self.base.addr().get() as u64
+    }
+
+    /// Copies out, from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: the range lies outside, or the memory may not be read.
+    pub fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), Errno> {
+        let from = self.at(offset, out.len(), ProtFlags::PROT_READ)?;
+        for (i, byte) in out.iter_mut().enumerate() {
+            // SAFETY: `at` has checked the range; by the type's invariant it is mapped.
+            *byte = unsafe { from.add(i).read_volatile() };
+        }
+        Ok(())
+    }
+
+    /// Copies in, from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: the range lies outside, or the memory may not be written.
+    pub fn write(&self, offset: usize, data: &[u8]) -> Result<(), Errno> {
+        let to = self.at(offset, data.len(), ProtFlags::PROT_WRITE)?;
+        for (i, byte) in data.iter().enumerate() {
+            // SAFETY: `at` has checked the range; by the type's invariant it is mapped.
+            unsafe { to.add(i).write_volatile(*byte) };
+        }
+        Ok(())
+    }
+
+    /// Has a system call fill the range: `fill` gets the address and the length of it and
+    /// returns what that call returns. This is how a test reads a file *into* device memory.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: the range lies outside, or the memory may not be written.
+    pub fn with_range<R>(
+        &self,
+        offset: usize,
+        len: usize,
+        fill: impl FnOnce(NonNull<u8>, usize) -> R,
+    ) -> Result<R, Errno> {
+        Ok(fill(self.at(offset, len, ProtFlags::PROT_WRITE)?, len))
+    }
+
+    fn at(&self, offset: usize, len: usize, need: ProtFlags) -> Result<NonNull<u8>, Errno> {
+        let end = offset.checked_add(len).ok_or(Errno::EFAULT)?;
+        if end > self.len.get() || !self.prot.contains(need) {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: Inside of the mapping, or one past its end.
+        Ok(unsafe { self.base.add(offset) })
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant this is our mapping, and nobody holds a reference into it. A
+        // failure would leave it mapped, which is harmless.
+        let _ = unsafe { munmap(self.base.cast(), self.len.get()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_back_and_bounds_hold() {
+        let memory = Memory::anonymous(4096).unwrap();
+        memory.write(4090, b"123456").unwrap();
+        let mut back = [0; 6];
+        memory.read(4090, &mut back).unwrap();
+        assert_eq!(&back, b"123456");
+        memory.read(4096, &mut []).unwrap();
+        assert_eq!(memory.read(4091, &mut back), Err(Errno::EFAULT));
+        assert_eq!(memory.write(4097, &[]), Err(Errno::EFAULT));
+        assert_eq!(memory.write(usize::MAX, &[1]), Err(Errno::EFAULT));
+    }
+
+    #[test]
+    fn nothing_is_no_memory() {
+        assert!(Memory::anonymous(0).is_err());
+    }
+}
