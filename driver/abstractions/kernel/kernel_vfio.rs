@@ -6,6 +6,7 @@
 //! `rust/kernel/`. All `unsafe` of the module lives in this crate.
 
 mod bindings;
+pub mod class;
 pub mod layout;
 
 /// Prefix of what this crate prints. A crate without `module!` has to define it.
