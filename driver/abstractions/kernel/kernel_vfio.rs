@@ -7,7 +7,9 @@
 
 mod bindings;
 pub mod class;
+pub(crate) mod compat;
 pub mod layout;
+pub mod sysfs;
 
 /// Prefix of what this crate prints. A crate without `module!` has to define it.
 pub(crate) const __LOG_PREFIX: &[u8] = b"vmig\0";
