@@ -5,7 +5,11 @@
 //! Every work-around for a `pub(crate)` item of the kernel crate stands here, so
 //! that upstream this file vanishes as one hunk.
 
-use kernel::device;
+use kernel::{
+    device,
+    prelude::*,
+    types::ForeignOwnable, //
+};
 
 use crate::bindings;
 
@@ -17,4 +21,26 @@ pub(crate) fn device_as_raw<Ctx: device::DeviceContext>(
     core::ptr::from_ref(dev)
         .cast_mut()
         .cast::<bindings::device>()
+}
+
+/// `Device::drvdata_obtain`.
+///
+/// # Safety
+///
+/// `T` must be the type that was given to `Device::set_drvdata`.
+pub(crate) unsafe fn drvdata_obtain<T>(
+    dev: &device::Device<device::CoreInternal<'_>>,
+) -> Option<Pin<KBox<T>>> {
+    let dev = device_as_raw(dev);
+    // SAFETY: `dev` comes from a reference, hence is a valid `struct device`.
+    let ptr = unsafe { bindings::dev_get_drvdata(dev) };
+    // SAFETY: As above.
+    unsafe { bindings::dev_set_drvdata(dev, core::ptr::null_mut()) };
+    if ptr.is_null() {
+        return None;
+    }
+    // SAFETY: A pointer that is not null comes from `into_foreign()` in
+    // `Device::set_drvdata`, of a box of this type by the function's own requirement; it was
+    // taken out of the device above, so nobody obtains it a second time.
+    Some(unsafe { Pin::<KBox<T>>::from_foreign(ptr.cast()) })
 }

@@ -4,11 +4,16 @@
 //!
 //! Shaped to be sent upstream: each module stands for one file of
 //! `rust/kernel/`. All `unsafe` of the module lives in this crate.
+//!
+//! Two modules are not meant to travel: [`compat`], because upstream needs no
+//! such work-arounds, and [`mdev::type_dir`], because upstream would want
+//! attribute groups in the mdev core instead.
 
 mod bindings;
 pub mod class;
 pub(crate) mod compat;
 pub mod layout;
+pub mod mdev;
 pub mod sysfs;
 
 /// Prefix of what this crate prints. A crate without `module!` has to define it.
