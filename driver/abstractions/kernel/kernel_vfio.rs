@@ -12,6 +12,7 @@
 mod bindings;
 pub mod class;
 pub(crate) mod compat;
+pub mod configfs;
 pub mod layout;
 pub mod mdev;
 pub mod sysfs;
