@@ -3,7 +3,23 @@
 //! vmig: migratable mediated devices, described by migration parameters.
 #![forbid(unsafe_code)]
 
-use kernel::prelude::*;
+mod device;
+mod errno;
+mod parents;
+mod staging;
+mod sysfs;
+
+use kernel::{
+    configfs::Subsystem,
+    prelude::*,
+    sync::Arc, //
+};
+use parents::{
+    items,
+    Host,
+    Live, //
+};
+use vmig_model::types::Generation;
 
 module! {
     type: Vmig,
@@ -14,12 +30,27 @@ module! {
     imports_ns: ["IOMMUFD"],
 }
 
-/// The loaded module. Its fields are undone in the order in which they stand.
-struct Vmig;
+/// The loaded module. Its fields are undone in the order in which they stand: no more parents are
+/// made, then the default parent goes, then what all parents share.
+#[pin_data]
+struct Vmig {
+    #[pin]
+    configfs: Subsystem<items::Root>,
+    parent: Live,
+    host: Arc<Host>,
+}
 
-impl kernel::Module for Vmig {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        kernel_vfio::layout::check()?;
-        Ok(Self)
+impl kernel::InPlaceModule for Vmig {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            kernel_vfio::layout::check()?;
+            let host = Arc::pin_init(Host::new(module), GFP_KERNEL)?;
+            let parent = Live::new(&host, c"vmig", Generation::NEWEST)?;
+            Ok(try_pin_init!(Self {
+                configfs <- items::subsystem(host.clone()),
+                parent,
+                host,
+            }? Error))
+        })
     }
 }

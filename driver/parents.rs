@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Parents: what offers the types of one generation.
+//!
+//! [`Live`] is a parent in sysfs, [`Parent`] what its types and devices know of it.
+#![forbid(unsafe_code)]
+
+pub(crate) mod driver;
+mod gate;
+pub(crate) mod items;
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use kernel_vfio::{
+    class::Class,
+    mdev::{
+        self,
+        type_dir, //
+    },
+};
+use vmig_model::types::{
+    types,
+    Generation, //
+};
+
+use crate::{
+    staging::{
+        Share,
+        Staging, //
+    },
+    sysfs::TypeNodes,
+};
+use driver::{
+    MdevDriver,
+    Offered, //
+};
+use gate::Gate;
+pub(crate) use gate::OpenGuard;
+
+/// What all parents share.
+#[pin_data]
+pub(crate) struct Host {
+    // Dropped first: it waits until no parent is referred to, then the driver may go.
+    #[pin]
+    class: Class,
+    driver: Arc<mdev::Registration<MdevDriver>>,
+    staging: Arc<Staging>,
+}
+
+impl Host {
+    /// Makes the class and registers the driver.
+    pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            class <- Class::new(c"vmig"),
+            driver: Arc::pin_init(mdev::Registration::new(c"vmig", module), GFP_KERNEL)?,
+            staging: Arc::pin_init(Staging::new(), GFP_KERNEL)?,
+        })
+    }
+}
+
+/// A parent, as its types and devices know it.
+#[pin_data]
+pub(crate) struct Parent {
+    /// Its part of the staging table.
+    pub(crate) share: Share,
+    #[pin]
+    gate: Gate,
+}
+
+impl Parent {
+    /// Opens one of the parent's devices: between `open_device` and `close_device` the device holds
+    /// the guard.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the parent is going away.
+    #[allow(dead_code, reason = "for the VFIO device")]
+    pub(crate) fn try_open(self: &Arc<Self>) -> Result<OpenGuard> {
+        OpenGuard::new(self.clone())
+    }
+}
+
+/// A parent in sysfs. Dropping it removes its devices and waits until nobody uses them; no lock may
+/// be held that an attribute or a probe takes.
+pub(crate) struct Live {
+    // In the order in which they have to go: files in the types' directories, then the types, then
+    // the entries, which a device that is being created may still give back.
+    _nodes: KVec<TypeNodes>,
+    _registration: mdev::ParentRegistration<MdevDriver>,
+    parent: Arc<Parent>,
+}
+
+impl Live {
+    /// Registers the parent `name` that offers the types of `generation`.
+    pub(crate) fn new(host: &Host, name: &CStr, generation: Generation) -> Result<Self> {
+        let parent = Arc::pin_init(
+            try_pin_init!(Parent {
+                share: host.staging.add_parent()?,
+                gate <- Gate::new(),
+            }),
+            GFP_KERNEL,
+        )?;
+        let mut offers = KVec::new();
+        for ty in types(generation) {
+            let offered = Offered {
+                ty,
+                parent: parent.clone(),
+            };
+            let offer = mdev::Type::new(ty.name, ty.pretty, offered)?;
+            offers.push(offer, GFP_KERNEL)?;
+        }
+        let registration = mdev::ParentRegistration::new(&host.class, name, &host.driver, offers)?;
+        let mut nodes = KVec::new();
+        for (ty, dir) in registration
+            .types()
+            .zip(type_dir::directories(&registration)?)
+        {
+            nodes.push(TypeNodes::new(&dir, ty.data())?, GFP_KERNEL)?;
+        }
+        Ok(Self {
+            _nodes: nodes,
+            _registration: registration,
+            parent,
+        })
+    }
+
+    /// Lets no device be opened any more.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if one is open; then nothing changes.
+    pub(crate) fn close(&self) -> Result {
+        self.parent.gate.close()
+    }
+}
