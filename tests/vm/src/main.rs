@@ -1,5 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Entry point.
+//! The test harness: builds the kernel, the module and the guest's image, boots the VM, judges the run.
+//!
+//! `tests/README.md` is the manual. Exit status: 0 all passed, 1 something failed, 2 usage.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod cache;
+mod console;
+mod cpio;
+mod fragment;
+mod image;
+mod kernel;
+mod libtest;
+mod module;
+mod paths;
+mod programs;
+mod qemu;
+mod report;
+mod step;
+mod verbs;
+mod verdict;
+mod vm;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo vmtest VERB
+  test                   everything; the last line counts what passed and failed
+  modules                vmig.ko for the VM's kernel
+  boot [SUITE [FILTER]]  guest tests only: all, one suite, or some tests of it
+  demo                   the demonstration
+  shell                  a shell in the VM";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let passed = match words.as_slice() {
+        ["test"] => verbs::test(),
+        ["boot"] => verbs::boot(None, None),
+        ["boot", suite] => verbs::boot(Some(suite), None),
+        ["boot", suite, filter] => verbs::boot(Some(suite), Some(filter)),
+        ["modules"] => verbs::modules(),
+        ["demo"] => verbs::demo(),
+        ["shell"] => verbs::shell(),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match passed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("vmig: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+#
+# The front door. Kbuild builds the module, cargo everything else; this file only picks the
+# cargo and knows where things are installed.
+
+PREFIX ?= /usr/local
+# A kernel of your own to build the module for; without it, that of the test VM.
+KDIR ?=
+
+# The host's cargo if it is new enough and can link, else that of the build root.
+host_cargo := $(shell v=$$(cargo --version 2> /dev/null | cut -d ' ' -f 2) && [ -n "$$v" ] && \
+	printf '%s\n' 1.85 "$$v" | sort -VC && cc --version > /dev/null 2>&1 && echo cargo)
+cargo := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL $(or $(host_cargo),tests/vm/in-root cargo)
+target := $(if $(host_cargo),$(or $(CARGO_TARGET_DIR),target),target/root)
+
+help:
+	@echo 'make demo      show what vmig does, in a VM'
+	@echo 'make test      everything; the last line counts what passed and failed'
+	@echo 'make check     all that needs no VM and no build root'
+	@echo 'make modules   vmig.ko for the kernel in KDIR=..., else for the kernel of the test VM'
+	@echo 'make helper    the vmig command: $(target)/release/vmig'
+	@echo 'make install   command, man pages, completions and (with KDIR=...) the module; DESTDIR, PREFIX'
+	@echo 'make clean     remove what was built here; the cache shared by all checkouts stays'
+
+demo test check:
+	@$(cargo) vmtest $@
+
+ifeq ($(KDIR),)
+modules:
+	@$(cargo) vmtest modules
+else
+modules:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/target/module modules
+endif
+
+helper:
+	$(cargo) build --release --package vmig-cli
+
+clean:
+	rm -rf target
+
+.PHONY: help demo test check modules helper clean

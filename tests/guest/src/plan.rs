@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the harness asks for, as words on the kernel's command line after `--`.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | `mode=tests`, `mode=demo`, `mode=shell` | what to run |
+//! | `module=NAME` | load it first; may come several times |
+//! | `suite=NAME` | run this one of `/tests` (or `kunit`); several times; none: all |
+//! | `filter=TEXT` | only tests whose name contains it |
+
+/// What to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Mode {
+    /// The guest tests.
+    #[default]
+    Tests,
+    /// `/demo`.
+    Demo,
+    /// A shell on the console, without a report.
+    Shell,
+}
+
+/// All that was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// What to run.
+    pub(crate) mode: Mode,
+    /// Modules to load first, in this order.
+    pub(crate) modules: Vec<String>,
+    /// Suites to run; empty: all.
+    pub(crate) suites: Vec<String>,
+    /// Passed on to the test programs.
+    pub(crate) filter: Option<String>,
+}
+
+impl Plan {
+    /// Reads the words; the first one that is not known is the error.
+    pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut plan = Self::default();
+        for word in words {
+            match word.split_once('=') {
+                Some(("mode", "tests")) => plan.mode = Mode::Tests,
+                Some(("mode", "demo")) => plan.mode = Mode::Demo,
+                Some(("mode", "shell")) => plan.mode = Mode::Shell,
+                Some(("module", name)) => plan.modules.push(name.to_owned()),
+                Some(("suite", name)) => plan.suites.push(name.to_owned()),
+                Some(("filter", text)) => plan.filter = Some(text.to_owned()),
+                _ => return Err(word),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Plan, String> {
+        Plan::parse(line.split_ascii_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn words_are_read() {
+        assert_eq!(parse(""), Ok(Plan::default()));
+        assert_eq!(
+            parse("mode=demo module=a module=b suite=s filter=a=b"),
+            Ok(Plan {
+                mode: Mode::Demo,
+                modules: vec!["a".into(), "b".into()],
+                suites: vec!["s".into()],
+                filter: Some("a=b".into()),
+            })
+        );
+        for bad in ["mode=x", "tests", "modules=a"] {
+            assert_eq!(parse(bad), Err(bad.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The cache of products that take minutes to make and belong to no checkout.
+//!
+//! A product is a directory `NAME-KEY`, where KEY is a hash of everything it is made from. It is made
+//! under a lock in `NAME-KEY.tmp` and renamed when complete, so a directory with the final name is
+//! always whole, and two runs at once make it once.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::fcntl::{Flock, FlockArg};
+use sha2::{Digest, Sha256};
+
+/// The key of a product: 16 hex digits of a hash over all its inputs.
+///
+/// The length of each part goes into the hash, so that moving a byte from one part to the next
+/// changes the key.
+pub(crate) fn key<P: AsRef<[u8]>>(parts: &[P]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        let part = part.as_ref();
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Takes the lock file at `path`; says so if another run has it. Dropping the value releases it.
+pub(crate) fn lock(path: &Path) -> Result<Flock<File>> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot create {}", parent.display()))?;
+    }
+    let open = || File::create(path).with_context(|| format!("cannot open {}", path.display()));
+    match Flock::lock(open()?, FlockArg::LockExclusiveNonblock) {
+        Ok(held) => Ok(held),
+        Err(_) => {
+            eprintln!(
+                "vmig: waiting for another run that holds {}",
+                path.display()
+            );
+            Flock::lock(open()?, FlockArg::LockExclusive)
+                .map_err(|(_, errno)| errno)
+                .with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// The product `name` with `key`, made by `make` in a directory of its own if it is not there.
+pub(crate) fn product(
+    cache: &Path,
+    name: &str,
+    key: &str,
+    make: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let place = cache.join(format!("{name}-{key}"));
+    if place.is_dir() {
+        return Ok(place);
+    }
+    let _held = lock(&cache.join(format!("{name}-{key}.lock")))?;
+    if place.is_dir() {
+        return Ok(place);
+    }
+    let partial = cache.join(format!("{name}-{key}.tmp"));
+    if partial.exists() {
+        fs::remove_dir_all(&partial)?;
+    }
+    fs::create_dir_all(&partial)?;
+    let made = make(&partial).and_then(|()| Ok(fs::rename(&partial, &place)?));
+    if made.is_err() {
+        fs::remove_dir_all(&partial).ok();
+    }
+    made.map(|()| place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_depends_on_every_part_and_its_border() {
+        let base = key(&["ab", "c"]);
+        assert_eq!(base.len(), 16);
+        assert_eq!(base, key(&["ab", "c"]));
+        for other in [
+            vec!["a", "bc"],
+            vec!["abc"],
+            vec!["ab", "c", ""],
+            vec!["c", "ab"],
+            vec!["ab", "d"],
+        ] {
+            assert_ne!(base, key(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn product_is_made_once_and_only_whole() {
+        let cache = tempfile::tempdir().unwrap();
+        let failed = product(cache.path(), "p", "k", |dir| {
+            fs::write(dir.join("half"), "")?;
+            anyhow::bail!("no")
+        });
+        assert!(failed.is_err());
+        assert!(!cache.path().join("p-k").exists() && !cache.path().join("p-k.tmp").exists());
+
+        // Left over from a run that was killed.
+        fs::create_dir_all(cache.path().join("p-k.tmp/old")).unwrap();
+        let place = product(cache.path(), "p", "k", |dir| {
+            assert!(!dir.join("old").exists());
+            Ok(fs::write(dir.join("whole"), "")?)
+        })
+        .unwrap();
+        assert!(place.join("whole").exists());
+        product(cache.path(), "p", "k", |_| anyhow::bail!("made twice")).unwrap();
+    }
+}

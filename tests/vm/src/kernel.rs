@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The kernel of the VM, built from Debian's source package with `tests/kernel.config`.
+//!
+//! The product holds only what the VM and a module build need:
+//!
+//! | file | what |
+//! |---|---|
+//! | `bzImage`, `config`, `release` | to boot, to look at, the version string |
+//! | `image/lib/modules/RELEASE/` | the kernel's own modules, installed |
+//! | `headers/` | for `make -C headers M=...`, made by the kernel's own `install-extmod-build`, plus what Rust and clippy need |
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, Context, Result};
+
+use crate::fragment;
+use crate::paths::Paths;
+use crate::{cache, step};
+
+/// The package that is taken if the archive has it; else the newest of the same major version.
+const PREFERRED: &str = "linux-source-7.3";
+
+/// Run in an empty directory; leaves the package file and `name`.
+const DOWNLOAD: &str = r#"
+set -eu
+apt-get update -q
+list=$(apt-cache pkgnames linux-source-7. | sort -V)
+name=$(echo "$list" | grep -x "$1" || echo "$list" | tail -n 1)
+[ -n "$name" ] || { echo "E: the archive has no linux-source-7.x"; exit 1; }
+apt-get download -q -o APT::Sandbox::User=root "$name"
+echo "$name" > name
+"#;
+
+/// Run in the product's directory with the package and the fragment as arguments.
+const CONFIGURE: &str = r#"
+set -eu
+mkdir src build
+dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards './usr/src/linux-source-*.tar.*' > src.tar.xz
+tar -xf src.tar.xz -C src --strip-components=1
+rm src.tar.xz
+make -C src O=../build tinyconfig
+cd build
+../src/scripts/kconfig/merge_config.sh -m -O . .config "$2"
+make olddefconfig
+"#;
+
+/// Run in the product's directory after [`CONFIGURE`].
+const BUILD: &str = r#"
+set -eu
+make -C build -j"$(nproc)" bzImage modules
+"#;
+
+/// Run in the product's directory after [`BUILD`]: keeps what is needed, drops the rest (2 GB).
+const PACK: &str = r#"
+set -eu
+out=$PWD
+cd build
+make INSTALL_MOD_PATH="$out/image" modules_install
+rm -f "$out"/image/lib/modules/*/build
+make run-command KBUILD_RUN_COMMAND="\$(srctree)/scripts/package/install-extmod-build $out/headers"
+cp .config "$out/headers/.config"
+mkdir -p "$out/headers/rust" "$out/headers/tools/lib"
+cp rust/*.rmeta rust/*.so ../src/rust/Makefile "$out/headers/rust/"
+cp ../src/.clippy.toml "$out/headers/"
+cp -r ../src/tools/docs "$out/headers/tools/"
+cp -r ../src/tools/lib/python "$out/headers/tools/lib/"
+cp arch/x86/boot/bzImage "$out/bzImage"
+cp .config "$out/config"
+cp include/config/kernel.release "$out/release"
+cd "$out"
+rm -rf src build
+"#;
+
+/// A built kernel.
+#[derive(Debug, Clone)]
+pub(crate) struct Kernel {
+    /// The product's directory.
+    pub(crate) dir: PathBuf,
+    /// Version string, as in `/lib/modules/RELEASE`.
+    pub(crate) release: String,
+}
+
+impl Kernel {
+    /// The kernel for this checkout's fragment, built if the cache does not have it.
+    pub(crate) fn ensure(paths: &Paths) -> Result<Self> {
+        let root = root_key(paths)?;
+        let source = cache::product(
+            &paths.cache,
+            "source",
+            &cache::key(&[&root, DOWNLOAD, PREFERRED]),
+            |dir| {
+                eprintln!("vmig: downloading the kernel source");
+                let log = paths.cache.join("source.log");
+                step::run(
+                    "download",
+                    paths
+                        .in_root("sh", dir)
+                        .args(["-c", DOWNLOAD, "sh", PREFERRED]),
+                    &log,
+                )?;
+                let name = fs::read_to_string(dir.join("name"))?;
+                if name.trim() != PREFERRED {
+                    eprintln!(
+                        "vmig: the archive has no {PREFERRED} any more, taking {}",
+                        name.trim()
+                    );
+                }
+                Ok(())
+            },
+        )?;
+        let package = package_in(&source)?;
+        let file = paths.checkout.join("tests/kernel.config");
+        let fragment =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let version = package
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let settings = fragment::settings(&fragment).collect::<Vec<_>>().join("\n");
+        let key = cache::key(&[&root, version.as_str(), &settings, CONFIGURE, BUILD, PACK]);
+        let dir = cache::product(&paths.cache, "kernel", &key, |dir| {
+            eprintln!("vmig: building the kernel of {version}, about 5 minutes on 2 cores");
+            let log = |part: &str| paths.cache.join(format!("kernel-{key}.{part}.log"));
+            let shell = |script: &str| {
+                let mut command = paths.in_root("sh", dir);
+                command.args(["-c", script, "sh"]).arg(&package).arg(&file);
+                command
+            };
+            step::run(
+                "kernel configuration",
+                &mut shell(CONFIGURE),
+                &log("config"),
+            )?;
+            let config = fs::read_to_string(dir.join("build/.config"))?;
+            let lost = fragment::lost(&fragment, &config);
+            if !lost.is_empty() {
+                bail!(
+                    "Kconfig dropped these lines of tests/kernel.config: {}",
+                    lost.join(", ")
+                );
+            }
+            step::run("kernel", &mut shell(BUILD), &log("build"))?;
+            step::run("kernel packing", &mut shell(PACK), &log("pack"))?;
+            Ok(())
+        })?;
+        let release = fs::read_to_string(dir.join("release"))?.trim().to_owned();
+        Ok(Self { dir, release })
+    }
+
+    /// What `make -C` takes to build a module.
+    pub(crate) fn headers(&self) -> PathBuf {
+        self.dir.join("headers")
+    }
+
+    /// `lib/modules/RELEASE` of the kernel's own modules.
+    pub(crate) fn modules(&self) -> PathBuf {
+        self.dir.join("image/lib/modules").join(&self.release)
+    }
+}
+
+/// The build root's name, which has the hash of what it is made from in it.
+fn root_key(paths: &Paths) -> Result<String> {
+    let output = std::process::Command::new(paths.script("build-root"))
+        .arg("--where")
+        .output()?;
+    let place = String::from_utf8(output.stdout)?;
+    let name = Path::new(place.trim())
+        .file_name()
+        .context("build-root --where names no directory")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+fn package_in(source: &Path) -> Result<PathBuf> {
+    for entry in fs::read_dir(source)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ext| ext == "deb") {
+            return Ok(path);
+        }
+    }
+    bail!(
+        "{} holds no package: remove it and try again",
+        source.display()
+    )
+}

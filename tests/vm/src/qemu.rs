@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Running the VM.
+//!
+//! The kernel's console (first serial port) and init's report channel (a virtio port) go to two
+//! files, so that lines of the one never tear lines of the other; the loop here reads both as they
+//! grow and ends QEMU at the first sign of trouble.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::console::Console;
+use crate::kernel::Kernel;
+use crate::paths::Paths;
+use crate::verdict;
+
+/// For the whole run; emulation on a busy machine is slow.
+const TOTAL: Duration = Duration::from_secs(30 * 60);
+/// Without a byte on either channel. Longer than the kernel's own detection of hung tasks.
+const SILENCE: Duration = Duration::from_secs(4 * 60);
+/// From the verdict to power-off.
+const POWER_OFF: Duration = Duration::from_secs(20);
+/// After the first line of trouble, for the rest of the kernel's report.
+const AFTERMATH: Duration = Duration::from_millis(700);
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// All that came over the report channel.
+    pub(crate) channel: String,
+    /// Why the run failed, if the console, the clock or QEMU say that it did.
+    pub(crate) trouble: Option<String>,
+    /// The last lines of the console.
+    pub(crate) last_lines: Vec<String>,
+}
+
+/// QEMU's command line up to the serial ports.
+fn command(paths: &Paths, kernel: &Kernel, initrd: &Path, init: &[String]) -> Command {
+    let mut qemu = paths.in_root("qemu-system-x86_64", &paths.checkout);
+    if kvm_works(paths) {
+        qemu.args(["-accel", "kvm", "-cpu", "host"]);
+    } else {
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max"]);
+    }
+    qemu.args([
+        "-M",
+        "q35",
+        "-smp",
+        "2",
+        "-m",
+        "2048",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+    ]);
+    qemu.args(["-no-reboot", "-device", "virtio-rng-pci"]);
+    qemu.arg("-kernel")
+        .arg(kernel.dir.join("bzImage"))
+        .arg("-initrd")
+        .arg(initrd);
+    // A panic reboots, and a reboot ends QEMU. Words after `--` are for init.
+    let line =
+        "console=ttyS0 loglevel=7 panic=-1 oops=panic sysctl.kernel.hung_task_timeout_secs=60 --";
+    qemu.arg("-append")
+        .arg(format!("{line} {}", init.join(" ")));
+    qemu
+}
+
+/// Boots and watches until the end; `init` are the words for init, `output` gets the report channel live.
+pub(crate) fn run(
+    paths: &Paths,
+    kernel: &Kernel,
+    initrd: &Path,
+    init: &[String],
+    output: &mut dyn FnMut(&[u8]),
+) -> Result<Ended> {
+    let dir = initrd.parent().context("the image has no directory")?;
+    let (mut console, mut report) = (
+        Tail::new(&dir.join("console.log"))?,
+        Tail::new(&dir.join("report.log"))?,
+    );
+    let mut qemu = command(paths, kernel, initrd, init);
+    qemu.arg("-chardev").arg(format!(
+        "file,id=console,path={}",
+        dir.join("console.log").display()
+    ));
+    qemu.arg("-chardev").arg(format!(
+        "file,id=report,path={}",
+        dir.join("report.log").display()
+    ));
+    qemu.args(["-serial", "chardev:console", "-device", "virtio-serial-pci"]);
+    qemu.args(["-device", "virtserialport,chardev=report,name=report"]);
+    let errors = File::create(dir.join("qemu.log"))?;
+    qemu.stdin(Stdio::null())
+        .stdout(errors.try_clone()?)
+        .stderr(errors);
+    let mut child = Running(qemu.spawn().context("cannot run QEMU")?);
+
+    let mut seen = Console::default();
+    let mut channel = Vec::new();
+    let start = Instant::now();
+    let (mut active, mut verdict, mut trouble) = (start, None::<Instant>, None::<String>);
+    let mut trouble_since = None::<Instant>;
+    loop {
+        let ended = child.0.try_wait()?;
+        let (news, lines) = (report.read()?, console.read()?);
+        if !news.is_empty() || !lines.is_empty() {
+            active = Instant::now();
+        }
+        seen.feed(&lines);
+        output(&news);
+        channel.extend(news);
+        if verdict.is_none() && verdict::has_verdict(&String::from_utf8_lossy(&channel)) {
+            verdict = Some(Instant::now());
+        }
+        if seen.trouble().is_some() {
+            trouble_since.get_or_insert_with(Instant::now);
+        }
+        if let Some(status) = ended {
+            if !status.success() {
+                let said = fs::read_to_string(dir.join("qemu.log")).unwrap_or_default();
+                trouble = Some(format!("QEMU ended with {status}: {}", said.trim()));
+            }
+            break;
+        }
+        trouble = if trouble_since.is_some_and(|since| since.elapsed() > AFTERMATH) {
+            break;
+        } else if verdict.is_some_and(|since| since.elapsed() > POWER_OFF) {
+            Some("the VM does not power off".to_owned())
+        } else if active.elapsed() > SILENCE {
+            Some(format!("no sign of life for {} s", SILENCE.as_secs()))
+        } else if start.elapsed() > TOTAL {
+            Some(format!(
+                "not finished after {} minutes",
+                TOTAL.as_secs() / 60
+            ))
+        } else {
+            None
+        };
+        if trouble.is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let trouble = seen
+        .trouble()
+        .map(|line| format!("console: {line}"))
+        .or(trouble);
+    let channel = String::from_utf8_lossy(&channel).into_owned();
+    Ok(Ended {
+        channel,
+        trouble,
+        last_lines: seen.last_lines(),
+    })
+}
+
+/// A VM with a shell on this terminal.
+pub(crate) fn shell(paths: &Paths, kernel: &Kernel, initrd: &Path, init: &[String]) -> Result<()> {
+    let mut qemu = command(paths, kernel, initrd, init);
+    qemu.args(["-serial", "mon:stdio"]);
+    qemu.status().context("cannot run QEMU")?;
+    Ok(())
+}
+
+/// KVM is used where the processor has it and QEMU can start with it; `/dev/kvm` alone says little.
+fn kvm_works(paths: &Paths) -> bool {
+    let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let has = |flag: &str| {
+        flags
+            .lines()
+            .any(|line| line.starts_with("flags") && line.split(' ').any(|f| f == flag))
+    };
+    if !(has("vmx") || has("svm")) || !Path::new("/dev/kvm").exists() {
+        return false;
+    }
+    let mut probe = paths.in_root("sh", &paths.checkout);
+    probe.args(["-c", "echo quit | timeout 10 qemu-system-x86_64 -accel kvm -M none -display none -nodefaults -monitor stdio"]);
+    probe
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success())
+}
+
+/// QEMU does not outlive us.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Reads a file as it grows.
+struct Tail(File);
+
+impl Tail {
+    fn new(path: &Path) -> Result<Self> {
+        File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self(File::open(path)?))
+    }
+
+    fn read(&mut self) -> Result<Vec<u8>> {
+        let mut news = Vec::new();
+        self.0.read_to_end(&mut news)?;
+        Ok(news)
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the person at the terminal gets: one line per entry with its time, then the count.
+
+use std::time::{Duration, Instant};
+
+use crate::libtest::Counts;
+use crate::verdict::Judgement;
+
+/// One line of the summary.
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    counts: Counts,
+    time: Option<Duration>,
+}
+
+/// All that was checked so far.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    entries: Vec<Entry>,
+}
+
+impl Report {
+    /// Runs a check that passes or fails as a whole. What it made is returned.
+    pub(crate) fn check<T>(
+        &mut self,
+        name: &str,
+        check: impl FnOnce() -> anyhow::Result<T>,
+    ) -> Option<T> {
+        self.suite(name, || {
+            check().map(|made| {
+                (
+                    made,
+                    Counts {
+                        passed: 1,
+                        ..Counts::default()
+                    },
+                )
+            })
+        })
+    }
+
+    /// Runs a step that others need and that is no check by itself; only its failure is counted.
+    pub(crate) fn step<T>(
+        &mut self,
+        name: &str,
+        step: impl FnOnce() -> anyhow::Result<T>,
+    ) -> Option<T> {
+        self.suite(name, || step().map(|made| (made, Counts::default())))
+    }
+
+    /// Runs something that counts its own tests.
+    pub(crate) fn suite<T>(
+        &mut self,
+        name: &str,
+        suite: impl FnOnce() -> anyhow::Result<(T, Counts)>,
+    ) -> Option<T> {
+        println!("== {name}");
+        let start = Instant::now();
+        let (made, counts) = match suite() {
+            Ok((made, counts)) => (Some(made), counts),
+            Err(error) => (None, failed(format!("{error:#}"))),
+        };
+        for failure in &counts.failures {
+            println!("FAILED {name}: {failure}");
+        }
+        self.entries.push(Entry {
+            name: name.to_owned(),
+            counts,
+            time: Some(start.elapsed()),
+        });
+        made
+    }
+
+    /// Takes over what a VM run showed. Problems of the run as a whole count as one failure each.
+    pub(crate) fn judged(&mut self, name: &str, judgement: Judgement) {
+        for (suite, counts) in judgement.suites {
+            for failure in &counts.failures {
+                println!("FAILED {name} {suite}: {failure}");
+            }
+            self.entries.push(Entry {
+                name: format!("{name} {suite}"),
+                counts,
+                time: None,
+            });
+        }
+        for problem in judgement.problems {
+            println!("FAILED {name}: {problem}");
+            self.entries.push(Entry {
+                name: name.to_owned(),
+                counts: failed(problem),
+                time: None,
+            });
+        }
+    }
+
+    /// Counts a failure that has no step of its own.
+    pub(crate) fn fail(&mut self, name: &str, why: &str) {
+        println!("FAILED {name}: {why}");
+        self.entries.push(Entry {
+            name: name.to_owned(),
+            counts: failed(why.to_owned()),
+            time: None,
+        });
+    }
+
+    /// Prints the summary, whose last line is `N passed, N failed`; true if nothing failed.
+    pub(crate) fn finish(self) -> bool {
+        println!("\n   time  passed  failed");
+        for Entry { name, counts, time } in &self.entries {
+            let time = time.map_or_else(String::new, |time| format!("{:.1} s", time.as_secs_f64()));
+            let skipped = if counts.ignored > 0 {
+                format!("  ({} IGNORED)", counts.ignored)
+            } else {
+                String::new()
+            };
+            println!(
+                "{time:>7} {:>7} {:>7}  {name}{skipped}",
+                counts.passed, counts.failed
+            );
+        }
+        for Entry { name, counts, .. } in &self.entries {
+            for failure in &counts.failures {
+                println!("FAILED {name}: {failure}");
+            }
+        }
+        let (passed, failed) = self.totals();
+        println!("\n{passed} passed, {failed} failed");
+        failed == 0 && passed > 0
+    }
+
+    /// Tests passed and failed so far.
+    fn totals(&self) -> (u64, u64) {
+        let sum = |of: fn(&Counts) -> u64| self.entries.iter().map(|entry| of(&entry.counts)).sum();
+        (sum(|counts| counts.passed), sum(|counts| counts.failed))
+    }
+}
+
+fn failed(why: String) -> Counts {
+    Counts {
+        failed: 1,
+        failures: vec![why],
+        ..Counts::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_counted() {
+        let mut report = Report::default();
+        assert_eq!(report.check("a", || Ok(7)), Some(7));
+        assert_eq!(report.check::<()>("b", || anyhow::bail!("no")), None);
+        assert_eq!(report.step("c", || Ok(())), Some(()));
+        assert_eq!(report.step::<()>("d", || anyhow::bail!("no")), None);
+        report.suite("e", || {
+            Ok((
+                (),
+                Counts {
+                    passed: 5,
+                    failed: 2,
+                    ..Counts::default()
+                },
+            ))
+        });
+        let judgement = Judgement {
+            suites: vec![(
+                "s".into(),
+                Counts {
+                    passed: 3,
+                    ..Counts::default()
+                },
+            )],
+            problems: vec!["no verdict".into()],
+        };
+        report.judged("vm", judgement);
+        report.fail("f", "why");
+        assert_eq!(report.totals(), (1 + 5 + 3, 1 + 1 + 2 + 1 + 1));
+        assert!(!report.finish());
+        assert!(
+            !Report::default().finish(),
+            "nothing that ran is no success"
+        );
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The verbs of the harness. Each returns whether all passed; an error is something that kept it
+//! from finding out.
+
+use anyhow::Result;
+
+use crate::kernel::Kernel;
+use crate::module::{self, Pass};
+use crate::paths::Paths;
+use crate::report::Report;
+use crate::vm::Parts;
+
+/// Everything.
+pub(crate) fn test() -> Result<bool> {
+    let paths = Paths::find()?;
+    let mut report = Report::default();
+    let Some(kernel) = report.step("kernel", || Kernel::ensure(&paths)) else {
+        report.fail("VM", "not run: no kernel");
+        return Ok(report.finish());
+    };
+    report.check("module, no warning", || {
+        module::build(&paths, &kernel, Pass::Build)
+    });
+    report.check("module, clippy", || {
+        module::build(&paths, &kernel, Pass::Clippy)
+    });
+    if let Some(parts) = report.step("guest programs", || Parts::ensure(&paths)) {
+        if let Some(judgement) = report.step("VM", || parts.tests(&paths, None, None)) {
+            report.judged("VM", judgement);
+        }
+    }
+    Ok(report.finish())
+}
+
+/// Guest tests only.
+pub(crate) fn boot(suite: Option<&str>, filter: Option<&str>) -> Result<bool> {
+    let paths = Paths::find()?;
+    let mut report = Report::default();
+    if let Some(parts) = report.step("build", || Parts::ensure(&paths)) {
+        if let Some(judgement) = report.step("VM", || parts.tests(&paths, suite, filter)) {
+            report.judged("VM", judgement);
+        }
+    }
+    Ok(report.finish())
+}
+
+/// The module for the VM's kernel.
+pub(crate) fn modules() -> Result<bool> {
+    let paths = Paths::find()?;
+    let out = module::build(&paths, &Kernel::ensure(&paths)?, Pass::Build)?;
+    println!("{}", out.join("driver/vmig.ko").display());
+    Ok(true)
+}
+
+/// The demonstration.
+pub(crate) fn demo() -> Result<bool> {
+    let paths = Paths::find()?;
+    let judgement = Parts::ensure(&paths)?.demo(&paths)?;
+    for problem in &judgement.problems {
+        println!("FAILED: {problem}");
+    }
+    Ok(judgement.problems.is_empty()
+        && judgement
+            .suites
+            .iter()
+            .all(|(_, counts)| counts.failed == 0))
+}
+
+/// A shell in the VM.
+pub(crate) fn shell() -> Result<bool> {
+    let paths = Paths::find()?;
+    Parts::ensure(&paths)?.shell(&paths)?;
+    Ok(true)
+}
