@@ -34,6 +34,8 @@ pub enum Class {
     Mismatch,
     /// The session is over: ENODEV.
     Ended,
+    /// Something that should not break broke: EIO.
+    Internal,
 }
 
 /// A broken rule.
@@ -85,6 +87,20 @@ pub enum Error {
     },
     /// The combination of values is refused.
     Constraint(Violation),
+    /// Not in this state, or not while the device is open.
+    Busy,
+    /// There is no such state, or no way to it.
+    NoArc,
+    /// There is no such region, or the access leaves it.
+    OutOfRange,
+    /// Pre-copy information was asked for outside pre-copy.
+    NotPreCopy,
+    /// The session is over, or was opened for the other direction.
+    Ended,
+    /// The stream or the open was refused; the reason is the engine's refusal.
+    Refused(Class),
+    /// The state cannot be saved: the device is in the state ERROR now.
+    Internal,
 }
 
 impl Error {
@@ -98,11 +114,18 @@ impl Error {
             | Self::NotPair { .. }
             | Self::Duplicate { .. }
             | Self::NoGeneration
+            | Self::NoArc
+            | Self::OutOfRange
+            | Self::NotPreCopy
             | Self::BadValue { .. } => Class::Malformed,
             Self::UnknownParam { .. } | Self::NoParam => Class::Unknown,
             Self::NotAllowed { .. } => Class::NotAllowed,
             Self::MissingParam { .. } => Class::Missing,
             Self::Constraint(_) => Class::Constraint,
+            Self::Busy => Class::Busy,
+            Self::Ended => Class::Ended,
+            Self::Refused(class) => *class,
+            Self::Internal => Class::Internal,
         }
     }
 }
@@ -131,6 +154,13 @@ impl fmt::Display for Error {
             Self::BadValue { param, why } => write!(f, "{param}: {why}"),
             Self::NotAllowed { param } => write!(f, "{param}: value not allowed"),
             Self::Constraint(violation) => fmt::Display::fmt(violation, f),
+            Self::Busy => f.write_str("busy"),
+            Self::NoArc => f.write_str("no way to that state"),
+            Self::OutOfRange => f.write_str("access outside the region"),
+            Self::NotPreCopy => f.write_str("not in pre-copy"),
+            Self::Ended => f.write_str("the session is over"),
+            Self::Refused(_) => f.write_str("refused"),
+            Self::Internal => f.write_str("internal error"),
         }
     }
 }

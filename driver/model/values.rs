@@ -88,6 +88,14 @@ impl Values {
         Ok(())
     }
 
+    /// Sets parameter `i` to `value` if it is of its type and allowed.
+    pub(crate) fn put(&mut self, ty: &DeviceType, i: usize, value: Value<'_>) -> Option<()> {
+        let accepted = ty.params.get(i)?.accept(value)?;
+        // INVARIANT: `accept` returns allowed values only.
+        *self.0.get_mut(i)? = Some(accepted);
+        Some(())
+    }
+
     /// Judges the combination by the constraints of `ty`; the first violated one is reported.
     pub fn check(&self, ty: &DeviceType) -> Result<(), Violation> {
         let violated = |(index, constraint)| Violation { index, constraint };

@@ -9,7 +9,10 @@
 //! - [`params`], [`types`], [`values`], [`constraint`]: migration parameters, the device types that
 //!   have them, and one device's values.
 //! - [`info`], [`stage`], [`capacity`], [`uuid`]: what sysfs shows and takes.
-//! - [`error`]: every rule that can be broken, and its class (the driver's errno).
+//! - [`device`], [`serial`]: the device models.
+//! - [`arcs`], [`stream`], [`engine`]: migration; one engine per device drives every protocol.
+//! - [`error`], [`refusal`]: every rule that can be broken, its class (the driver's errno), and the
+//!   reason that is kept for `vmig/refusal`.
 //!
 //! What this crate does not do: take locks, copy user memory, allocate, or wait.
 
@@ -27,12 +30,20 @@
     )
 )]
 
+pub mod arcs;
 pub mod capacity;
 pub mod constraint;
+pub mod crc;
+pub mod device;
+pub mod engine;
 pub mod error;
 pub mod info;
 pub mod params;
+pub mod refusal;
+pub mod serial;
 pub mod stage;
+pub mod stream;
+pub mod text;
 pub mod types;
 pub mod uuid;
 pub mod values;

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What a device model gives to the engine.
+
+use crate::{
+    refusal::Flaw,
+    stream::wire::Payload,
+    types::DeviceType,
+    values::Values, //
+};
+
+/// A region of a PCI device that a user can access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// Config space.
+    Config,
+    /// The BAR with this number, 0 to 5.
+    Bar(u8),
+}
+
+/// What `VFIO_DEVICE_GET_REGION_INFO` says of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegionInfo {
+    /// Size in bytes; 0: there is no such region.
+    pub size: u64,
+    /// Can be read and written.
+    pub access: bool,
+    /// Can be mapped.
+    pub mmap: bool,
+}
+
+impl RegionInfo {
+    /// A region that does not exist.
+    pub const ABSENT: Self = Self {
+        size: 0,
+        access: false,
+        mmap: false,
+    };
+}
+
+/// Number of interrupt vectors of each kind (`VFIO_DEVICE_GET_IRQ_INFO`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Irqs {
+    /// INTx: 0 or 1.
+    pub intx: u32,
+    /// MSI.
+    pub msi: u32,
+    /// MSI-X.
+    pub msix: u32,
+}
+
+/// What of the device's state a record is to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The device runs: what is worth sending early and may be sent again.
+    PreCopy,
+    /// The device is stopped: everything that is left.
+    Stop,
+}
+
+/// What a device did with a record of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It took a record of the stopped device; no parameter record may follow.
+    Final,
+    /// It took a record that may also come in pre-copy.
+    Early,
+    /// It does not know the tag.
+    Unknown,
+}
+
+/// The device cannot save its state. There is no way on but reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault;
+
+/// A device model: registers, contents, and how they become records of a stream and back.
+///
+/// The engine decides when; a device never refuses an access because of a migration state.
+pub trait Device {
+    /// Largest payload of one of its own records, in bytes.
+    const RECORD_MAX: usize;
+
+    /// What was taken from a stream and is not applied yet: validated, but complete only after
+    /// [`Device::complete`].
+    type Held: Default;
+
+    /// Its type.
+    fn ty(&self) -> &'static DeviceType;
+
+    /// Its parameter values.
+    fn values(&self) -> &Values;
+
+    /// Takes new values. If a parameter changes that is not a runtime parameter, the caller resets
+    /// the device next.
+    fn set_values(&mut self, values: Values);
+
+    /// Back to the state of a new device: registers, contents, pending interrupts. The parameter
+    /// values stay.
+    fn reset(&mut self);
+
+    /// Size and abilities of a region.
+    fn region(&self, region: Region) -> RegionInfo;
+
+    /// Its interrupt vectors.
+    fn irqs(&self) -> Irqs;
+
+    /// Reads `data.len()` bytes at `at` as the bus would, byte by byte, with all side effects.
+    /// The access lies in the region.
+    fn read(&mut self, region: Region, at: u64, data: &mut [u8]);
+
+    /// What [`Device::read`] would return, without side effects.
+    fn peek(&self, region: Region, at: u64, data: &mut [u8]);
+
+    /// Writes `data` at `at` as the bus would, byte by byte. The access lies in the region.
+    fn write(&mut self, region: Region, at: u64, data: &[u8]);
+
+    /// Level of the INTx line.
+    fn intx(&self) -> bool;
+
+    /// MSI or MSI-X vectors that are to be delivered, one bit each.
+    fn pending(&self) -> u32;
+
+    /// The vectors in `mask` were delivered.
+    fn delivered(&mut self, mask: u32);
+
+    /// Estimated number of bytes that [`Phase::PreCopy`] has to send.
+    fn dirty_bytes(&self) -> u64;
+
+    /// Upper bound of the bytes of all records of [`Phase::Stop`], overhead included.
+    fn stop_bytes(&self) -> u64;
+
+    /// Writes the payload of the next record of `phase` and returns its tag, or nothing if there is
+    /// none (now). `step` is the number of records already saved in this phase.
+    fn save(
+        &mut self,
+        phase: Phase,
+        step: u32,
+        out: &mut Payload<'_>,
+    ) -> Result<Option<u16>, Fault>;
+
+    /// Takes a record from a stream: validates it and keeps it in `held`. Only memory, which nobody
+    /// can see before the stream is complete, may be written at once. `values` are the stream's;
+    /// `step` is the number of [`Taken::Final`] records before this one.
+    ///
+    /// # Errors
+    ///
+    /// [`Flaw::OutOfPlace`] or [`Flaw::Field`]. The stream is untrusted: whatever state the device
+    /// cannot reach by itself with these values is refused.
+    fn load(
+        &mut self,
+        held: &mut Self::Held,
+        values: &Values,
+        step: u32,
+        tag: u16,
+        payload: &[u8],
+    ) -> Result<Taken, Flaw>;
+
+    /// Whether `held` is a whole state after `steps` final records.
+    fn complete(&self, held: &Self::Held, values: &Values, steps: u32) -> bool;
+
+    /// Applies a complete `held`. It cannot fail: all was validated.
+    fn restore(&mut self, held: Self::Held);
+}

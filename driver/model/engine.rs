@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The migration engine: one per device, whatever protocol drives it.
+//!
+//! The v2 ioctls and data file, the v1 region and the vfio-user messages are thin views of it. It
+//! owns the device, so that every access passes the gates of the migration state.
+//!
+//! - **Saving** is a pull: [`Engine::peek`] copies bytes out and consumes nothing, [`Engine::consume`]
+//!   does. A copy to the user that fails in between loses nothing, and any segmentation gives the
+//!   same bytes.
+//! - **Resuming** is a push: [`Engine::write`] takes bytes in any segmentation. Entering `RESUMING`
+//!   resets the device; what arrives is validated and held back, and applied as a whole on the way
+//!   to `STOP`. A refused stream stays refused, with the same error.
+//! - **Sessions** have numbers. An old number is never valid again, so that a file that outlives its
+//!   session is harmless ([`Error::Ended`]).
+//!
+//! What the engine does not do: lock, allocate, wait, copy user memory, signal. It is called under
+//! one lock of the driver's. After each call the driver delivers what [`Engine::intx`] and
+//! [`Engine::msi_pending`] say.
+
+mod load;
+mod save;
+
+use core::marker::PhantomData;
+
+use crate::{
+    arcs::{
+        self,
+        Effect,
+        State, //
+    },
+    crc::{
+        Crc32c,
+        Table, //
+    },
+    device::{
+        Device,
+        Phase,
+        Region, //
+    },
+    error::Error,
+    refusal::Refusal,
+    stream::{
+        OVERHEAD,
+        PAYLOAD_MAX, //
+    }, //
+};
+
+use load::Load;
+use save::Save;
+
+pub use save::{
+    Peek,
+    PrecopyInfo, //
+};
+
+/// Number of a session; never used twice by an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(u64);
+
+/// Which way the bytes of a session go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the device: [`Engine::peek`].
+    Save,
+    /// To the device: [`Engine::write`].
+    Resume,
+}
+
+/// A session that a state change opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Its number.
+    pub session: SessionId,
+    /// Its direction.
+    pub direction: Direction,
+}
+
+/// Length of the buffer that an engine for `D` needs: room for the largest record.
+pub const fn buffer_len<D: Device>() -> usize {
+    let largest = if D::RECORD_MAX > PAYLOAD_MAX {
+        D::RECORD_MAX
+    } else {
+        PAYLOAD_MAX
+    };
+    largest.saturating_add(OVERHEAD)
+}
+
+/// The migration engine of a device.
+///
+/// # Invariants
+///
+/// - `session` is `Some` exactly in the pre-copy states, `StopCopy` and `Resuming`; its direction is
+///   `Resume` exactly in `Resuming`.
+/// - Its number is `last`, and no larger number was ever given out.
+pub struct Engine<D: Device, B, C = Table> {
+    device: D,
+    /// Encoded bytes not consumed yet, or the record that is arriving.
+    buffer: B,
+    state: State,
+    session: Option<Opened>,
+    last: u64,
+    save: Save,
+    load: Load<D::Held>,
+    refusal: Option<Refusal>,
+    reinit: bool,
+    crc: PhantomData<fn() -> C>,
+}
+
+impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
+    /// An engine for a new `device`, closed. `buffer` has [`buffer_len`] bytes or more; with a shorter
+    /// one saving ends in `ERROR`, and long records are refused.
+    pub fn new(device: D, buffer: B) -> Self {
+        Self::with_crc(device, buffer)
+    }
+}
+
+impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
+    /// [`Engine::new`] with a CRC32C of the caller's.
+    pub fn with_crc(device: D, buffer: B) -> Self {
+        Self {
+            device,
+            buffer,
+            state: State::Running,
+            session: None,
+            last: 0,
+            save: Save::default(),
+            load: Load::default(),
+            refusal: None,
+            reinit: false,
+            crc: PhantomData,
+        }
+    }
+
+    /// The device.
+    pub const fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// First open: judges the combination of parameter values. The state is `RUNNING` then, and there
+    /// is no refusal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] with `Class::Constraint`; the refusal names the constraint.
+    pub fn open(&mut self) -> Result<(), Error> {
+        self.end_session();
+        self.state = State::Running;
+        self.refusal = None;
+        let judged = self.device.values().check(self.device.ty());
+        judged.map_err(|violation| self.refuse(Refusal::Constraint(violation)))
+    }
+
+    /// Last close: ends the session and scrubs the device, unless `keep`. What was in `RESUMING` or
+    /// `ERROR` is scrubbed always. The refusal stays.
+    pub fn close(&mut self, keep: bool) {
+        let whole = !matches!(self.state, State::Resuming | State::Error);
+        self.end_session();
+        self.state = State::Running;
+        self.reinit = false;
+        if !(keep && whole) {
+            self.device.reset();
+        }
+    }
+
+    /// `VFIO_DEVICE_RESET`: the device is new, the state `RUNNING`, the session over. Works in every
+    /// state; the refusal stays.
+    pub fn reset(&mut self) {
+        self.end_session();
+        self.state = State::Running;
+        self.device.reset();
+    }
+
+    /// State of migration.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Goes to `to`, by the way [`arcs::next`] gives. Returns the session that was opened, if one was.
+    /// Going to the current state does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoArc`]; [`Error::Refused`] if `RESUMING` cannot be left because of its stream. The
+    /// state is then one on the way.
+    pub fn set_state(&mut self, to: State) -> Result<Option<Opened>, Error> {
+        if to == State::Error {
+            return Err(Error::NoArc);
+        }
+        let mut opened = None;
+        while self.state != to {
+            let next = arcs::next(self.state, to).ok_or(Error::NoArc)?;
+            opened = self.step(next)?;
+        }
+        Ok(opened)
+    }
+
+    /// One direct arc.
+    fn step(&mut self, next: State) -> Result<Option<Opened>, Error> {
+        let effect = arcs::effect(self.state, next).ok_or(Error::NoArc)?;
+        let opened = match effect {
+            Effect::Keep => None,
+            Effect::SaveRunning => Some(self.begin_save(Phase::PreCopy)?),
+            Effect::SaveStopped => Some(self.begin_save(Phase::Stop)?),
+            Effect::Freeze => {
+                self.save.freeze();
+                None
+            }
+            Effect::Resume => {
+                self.device.reset();
+                self.refusal = None;
+                self.load = Load::default();
+                Some(self.begin(Direction::Resume))
+            }
+            Effect::Load => {
+                self.apply()?;
+                self.end_session();
+                None
+            }
+            Effect::End => {
+                self.end_session();
+                None
+            }
+        };
+        self.state = next;
+        Ok(opened)
+    }
+
+    fn begin(&mut self, direction: Direction) -> Opened {
+        self.last = self.last.wrapping_add(1);
+        let opened = Opened {
+            session: SessionId(self.last),
+            direction,
+        };
+        self.session = Some(opened);
+        opened
+    }
+
+    fn end_session(&mut self) {
+        self.session = None;
+        self.save = Save::default();
+        self.load = Load::default();
+    }
+
+    /// The open session, if there is one.
+    pub const fn session(&self) -> Option<Opened> {
+        self.session
+    }
+
+    fn expect_session(&self, session: SessionId, direction: Direction) -> Result<(), Error> {
+        match self.session {
+            Some(open) if open == (Opened { session, direction }) => Ok(()),
+            _ => Err(Error::Ended),
+        }
+    }
+
+    /// Remembers why, and gives the error for it.
+    fn refuse(&mut self, refusal: Refusal) -> Error {
+        self.refusal = Some(refusal);
+        Error::Refused(refusal.class())
+    }
+
+    /// Why the last open or stream was refused: the line of `vmig/refusal`. It survives close and
+    /// reset, until the next open or stream.
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Whether the user opted in to `VFIO_PRECOPY_INFO_REINIT`. Over at close.
+    pub fn set_reinit(&mut self, on: bool) {
+        self.reinit = on;
+    }
+
+    /// Writes parameter `i` as `migration/<param>` does; one newline may end `text`. `open` says
+    /// whether the device is open. A change of a value that is not a runtime parameter scrubs the
+    /// device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoParam`], [`Error::BadValue`], [`Error::NotAllowed`]; [`Error::Busy`] for a change
+    /// that cannot be made now: of a runtime parameter in `STOP_COPY`, `ERROR`, and in pre-copy
+    /// without [`Engine::set_reinit`]; of any other while the device is open.
+    pub fn set_param(&mut self, i: usize, text: &str, open: bool) -> Result<(), Error> {
+        let ty = self.device.ty();
+        let mut values = *self.device.values();
+        values.set(ty, i, text.strip_suffix('\n').unwrap_or(text))?;
+        if values == *self.device.values() {
+            return Ok(());
+        }
+        let runtime = ty.params.get(i).is_some_and(|param| param.runtime);
+        match self.state {
+            _ if !open => (),
+            _ if !runtime => return Err(Error::Busy),
+            State::Running | State::RunningP2p | State::Stop | State::Resuming => (),
+            State::PreCopy | State::PreCopyP2p if self.reinit => {
+                return self.reinitialise(values);
+            }
+            State::PreCopy | State::PreCopyP2p | State::StopCopy | State::Error => {
+                return Err(Error::Busy);
+            }
+        }
+        self.device.set_values(values);
+        if !runtime {
+            self.device.reset();
+        }
+        Ok(())
+    }
+
+    /// Reads from a region. Outside the running states a BAR is read without side effects.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`]; then nothing was read.
+    pub fn region_read(&mut self, region: Region, at: u64, data: &mut [u8]) -> Result<(), Error> {
+        self.expect_range(region, at, data.len())?;
+        if self.state.is_running() || region == Region::Config {
+            self.device.read(region, at, data);
+        } else {
+            self.device.peek(region, at, data);
+        }
+        Ok(())
+    }
+
+    /// Writes to a region.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRange`]; [`Error::Busy`] for a BAR outside the running states. Nothing was
+    /// written then.
+    pub fn region_write(&mut self, region: Region, at: u64, data: &[u8]) -> Result<(), Error> {
+        self.expect_range(region, at, data.len())?;
+        if !self.state.is_running() && region != Region::Config {
+            return Err(Error::Busy);
+        }
+        self.device.write(region, at, data);
+        Ok(())
+    }
+
+    fn expect_range(&self, region: Region, at: u64, len: usize) -> Result<(), Error> {
+        let end = u64::try_from(len).ok().and_then(|len| at.checked_add(len));
+        match end {
+            Some(end) if end <= self.device.region(region).size => Ok(()),
+            _ => Err(Error::OutOfRange),
+        }
+    }
+
+    /// Level of the INTx line; low outside the running states.
+    pub fn intx(&self) -> bool {
+        self.state.is_running() && self.device.intx()
+    }
+
+    /// MSI or MSI-X vectors to deliver, one bit each; none outside the running states. A vector stays
+    /// pending until [`Engine::msi_delivered`].
+    pub fn msi_pending(&self) -> u32 {
+        if self.state.is_running() {
+            self.device.pending()
+        } else {
+            0
+        }
+    }
+
+    /// The vectors in `mask` were delivered.
+    pub fn msi_delivered(&mut self, mask: u32) {
+        self.device.delivered(mask);
+    }
+}

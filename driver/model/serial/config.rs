@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Config space of the serial card.
+//!
+//! PCI Local Bus Specification 3.0, sections 6.1, 6.2 and 6.8.1. 256 bytes; every byte not named here
+//! reads 0 and ignores writes. Accesses of any width and alignment act byte by byte.
+//!
+//! | offset | register | reset value | writable bits |
+//! |---|---|---|---|
+//! | 00 | vendor ID | 1b36 | - |
+//! | 02 | device ID | 0002 or 0003 | - |
+//! | 04 | COMMAND | 0000 | 0405: I/O space, Bus Master, INTx disable |
+//! | 06 | STATUS | 0010 | -; bit 3: a port has an interrupt and MSI is off |
+//! | 08 | revision | 01 | - |
+//! | 09 | class | 070002 | - |
+//! | 10 | BAR 0 | 00000001 | all but the lower 3 (1 port) or 4 (2 ports) |
+//! | 2c | subsystem IDs | 1af4, 1100 | - |
+//! | 34 | capabilities | 40 | - |
+//! | 3c | interrupt line | 00 | ff |
+//! | 3d | interrupt pin | 01 | - |
+//! | 40 | MSI capability: ID, next | 05, 00 | - |
+//! | 42 | MSI control | 0080 (64-bit address, 1 vector) | 0001: enable |
+//! | 44 | MSI address | 0000000000000000 | all but the lower 2 |
+//! | 4c | MSI data | 0000 | ffff |
+//!
+//! All writable bits are state in the stream, and nothing else is.
+
+use crate::{
+    refusal::Flaw,
+    stream::wire::{
+        Fields,
+        Payload, //
+    }, //
+};
+
+/// Size of config space.
+pub const LEN: u64 = 256;
+
+const COMMAND_MASTER: u16 = 1 << 2;
+const COMMAND_INTX_DISABLE: u16 = 1 << 10;
+const COMMAND_MASK: u16 = 1 | COMMAND_MASTER | COMMAND_INTX_DISABLE;
+
+const STATUS_INTERRUPT: u16 = 1 << 3;
+const STATUS_CAPABILITIES: u16 = 1 << 4;
+
+const BAR_IO: u32 = 1;
+
+const MSI_ENABLE: u16 = 1;
+const MSI_64BIT: u16 = 1 << 7;
+const MSI_ADDRESS_MASK: u32 = !3;
+
+/// Size of BAR 0 of a card with `ports` ports, 1 or 2.
+pub const fn bar_len(ports: usize) -> u64 {
+    match ports {
+        1 => 8,
+        _ => 16,
+    }
+}
+
+/// Config space: what can be written of it.
+///
+/// # Invariants
+///
+/// Bits that cannot be written have their reset value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    ports: usize,
+    command: u16,
+    bar: u32,
+    interrupt_line: u8,
+    msi_control: u16,
+    msi_address_low: u32,
+    msi_address_high: u32,
+    msi_data: u16,
+}
+
+impl Config {
+    /// Reset values, for a card with `ports` ports.
+    pub const fn new(ports: usize) -> Self {
+        Self {
+            ports,
+            command: 0,
+            bar: BAR_IO,
+            interrupt_line: 0,
+            msi_control: MSI_64BIT,
+            msi_address_low: 0,
+            msi_address_high: 0,
+            msi_data: 0,
+        }
+    }
+
+    /// MSI is on.
+    pub const fn msi_enabled(&self) -> bool {
+        self.msi_control & MSI_ENABLE != 0
+    }
+
+    /// INTx may be asserted: it is not disabled, and MSI does not replace it.
+    pub const fn intx_allowed(&self) -> bool {
+        self.command & COMMAND_INTX_DISABLE == 0 && !self.msi_enabled()
+    }
+
+    /// The card may write to memory, which is what a message is.
+    pub const fn bus_master(&self) -> bool {
+        self.command & COMMAND_MASTER != 0
+    }
+
+    /// The byte at `at`; `interrupt` says whether a port has one.
+    pub fn read(&self, at: u64, interrupt: bool) -> u8 {
+        let (at, lane) = split(at);
+        let bytes = self.dword(at, interrupt).to_le_bytes();
+        bytes.get(lane).copied().unwrap_or(0)
+    }
+
+    /// Writes the byte at `at`.
+    pub fn write(&mut self, at: u64, value: u8) {
+        let (at, lane) = split(at);
+        let mut mask = [0; 4];
+        let mut written = [0; 4];
+        if let (Some(mask), Some(written)) = (mask.get_mut(lane), written.get_mut(lane)) {
+            *mask = 0xff;
+            *written = value;
+        }
+        let mask = u32::from_le_bytes(mask) & self.writable(at);
+        let value = (self.dword(at, false) & !mask) | (u32::from_le_bytes(written) & mask);
+        // INVARIANT: only writable bits of `value` differ.
+        self.store(at, value);
+    }
+
+    fn dword(&self, at: u64, interrupt: bool) -> u32 {
+        match at {
+            0x00 => join(0x1b36, if self.ports == 1 { 0x0002 } else { 0x0003 }),
+            0x04 => join(self.command, self.status(interrupt)),
+            0x08 => 0x0700_0201,
+            0x10 => self.bar,
+            0x2c => join(0x1af4, 0x1100),
+            0x34 => 0x40,
+            0x3c => u32::from(self.interrupt_line) | 0x0100,
+            0x40 => join(0x0005, self.msi_control),
+            0x44 => self.msi_address_low,
+            0x48 => self.msi_address_high,
+            0x4c => u32::from(self.msi_data),
+            _ => 0,
+        }
+    }
+
+    /// Writable bits of the dword at `at`.
+    fn writable(&self, at: u64) -> u32 {
+        match at {
+            0x04 => u32::from(COMMAND_MASK),
+            0x10 => self.bar_mask(),
+            0x3c => 0xff,
+            0x40 => join(0, MSI_ENABLE),
+            0x44 => MSI_ADDRESS_MASK,
+            0x48 => u32::MAX,
+            0x4c => 0xffff,
+            _ => 0,
+        }
+    }
+
+    fn store(&mut self, at: u64, value: u32) {
+        let (low, high) = halves(value);
+        match at {
+            0x04 => self.command = low,
+            0x10 => self.bar = value,
+            0x3c => [self.interrupt_line, ..] = value.to_le_bytes(),
+            0x40 => self.msi_control = high,
+            0x44 => self.msi_address_low = value,
+            0x48 => self.msi_address_high = value,
+            0x4c => self.msi_data = low,
+            _ => (),
+        }
+    }
+
+    const fn bar_mask(&self) -> u32 {
+        match self.ports {
+            1 => !0x7,
+            _ => !0xf,
+        }
+    }
+
+    const fn status(&self, interrupt: bool) -> u16 {
+        if interrupt && !self.msi_enabled() {
+            STATUS_CAPABILITIES | STATUS_INTERRUPT
+        } else {
+            STATUS_CAPABILITIES
+        }
+    }
+
+    /// What travels.
+    pub const fn save(&self) -> ConfigV1 {
+        let Self {
+            ports: _, // a parameter
+            command,
+            bar,
+            interrupt_line,
+            msi_control,
+            msi_address_low,
+            msi_address_high,
+            msi_data,
+        } = *self;
+        ConfigV1 {
+            command,
+            bar,
+            interrupt_line,
+            msi_control,
+            msi_address_low,
+            msi_address_high,
+            msi_data,
+        }
+    }
+
+    /// Config space of a card with `ports` ports that has the state `saved`.
+    ///
+    /// # Errors
+    ///
+    /// [`Flaw::Field`]: a bit that cannot be written does not have its reset value.
+    pub fn restore(ports: usize, saved: ConfigV1) -> Result<Self, Flaw> {
+        let ConfigV1 {
+            command,
+            bar,
+            interrupt_line,
+            msi_control,
+            msi_address_low,
+            msi_address_high,
+            msi_data,
+        } = saved;
+        let config = Self {
+            ports,
+            command,
+            bar,
+            interrupt_line,
+            msi_control,
+            msi_address_low,
+            msi_address_high,
+            msi_data,
+        };
+        if command & !COMMAND_MASK != 0 {
+            Err(Flaw::Field("COMMAND"))
+        } else if bar & !config.bar_mask() != BAR_IO {
+            Err(Flaw::Field("BAR 0"))
+        } else if msi_control & !MSI_ENABLE != MSI_64BIT {
+            Err(Flaw::Field("MSI control"))
+        } else if msi_address_low & !MSI_ADDRESS_MASK != 0 {
+            Err(Flaw::Field("MSI address"))
+        } else {
+            // INVARIANT: just checked.
+            Ok(config)
+        }
+    }
+}
+
+/// Payload of record 0x0101: plain data, untrusted until [`Config::restore`].
+///
+/// ```text
+///  0  u16  COMMAND            7  u16  MSI control
+///  2  u32  BAR 0              9  u32  MSI address, lower half
+///  6  u8   interrupt line    13  u32  MSI address, upper half
+///                            17  u16  MSI data
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfigV1 {
+    /// COMMAND.
+    pub command: u16,
+    /// BAR 0.
+    pub bar: u32,
+    /// Interrupt line.
+    pub interrupt_line: u8,
+    /// MSI control.
+    pub msi_control: u16,
+    /// Lower half of the MSI address.
+    pub msi_address_low: u32,
+    /// Upper half of the MSI address.
+    pub msi_address_high: u32,
+    /// MSI data.
+    pub msi_data: u16,
+}
+
+impl ConfigV1 {
+    /// Length of the payload.
+    pub const LEN: usize = 19;
+
+    /// Appends the payload.
+    pub fn write(&self, out: &mut Payload<'_>) {
+        let Self {
+            command,
+            bar,
+            interrupt_line,
+            msi_control,
+            msi_address_low,
+            msi_address_high,
+            msi_data,
+        } = *self;
+        out.u16(command);
+        out.u32(bar);
+        out.u8(interrupt_line);
+        out.u16(msi_control);
+        out.u32(msi_address_low);
+        out.u32(msi_address_high);
+        out.u16(msi_data);
+    }
+
+    /// Reads the payload; `None` if it is too short.
+    pub fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self {
+            command: fields.u16()?,
+            bar: fields.u32()?,
+            interrupt_line: fields.u8()?,
+            msi_control: fields.u16()?,
+            msi_address_low: fields.u32()?,
+            msi_address_high: fields.u32()?,
+            msi_data: fields.u16()?,
+        })
+    }
+}
+
+/// Offset of the dword that has the byte at `at`, and the byte's place in it.
+fn split(at: u64) -> (u64, usize) {
+    (at & !3, usize::try_from(at & 3).unwrap_or(0))
+}
+
+fn join(low: u16, high: u16) -> u32 {
+    let ([a, b], [c, d]) = (low.to_le_bytes(), high.to_le_bytes());
+    u32::from_le_bytes([a, b, c, d])
+}
+
+fn halves(value: u32) -> (u16, u16) {
+    let [a, b, c, d] = value.to_le_bytes();
+    (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
+}
