@@ -27,5 +27,6 @@ pub(crate) const fn of_class(class: Class) -> Error {
         Class::Unsupported => EOPNOTSUPP,
         Class::Mismatch => EXDEV,
         Class::Ended => ENODEV,
+        Class::Internal => EIO,
     }
 }

@@ -19,16 +19,17 @@ pub struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     /// Copies `text`.
     pub fn new(text: &str) -> Self {
+        // The longest prefix that fits. Copied byte by byte: what `encode_utf8()` and
+        // `copy_from_slice()` call when lengths do not match never returns, and objtool does not
+        // know it.
+        let room = u8::try_from(N).unwrap_or(u8::MAX);
+        let mut len = u8::try_from(text.len()).unwrap_or(u8::MAX).min(room);
+        while !text.is_char_boundary(usize::from(len)) {
+            len = len.saturating_sub(1);
+        }
         let mut bytes = [0; N];
-        let mut len = 0;
-        for c in text.chars() {
-            let start = usize::from(len);
-            let end = start.saturating_add(c.len_utf8());
-            let (Some(slot), Ok(end)) = (bytes.get_mut(start..end), u8::try_from(end)) else {
-                break;
-            };
-            c.encode_utf8(slot);
-            len = end;
+        for (slot, byte) in bytes.iter_mut().zip(text.bytes().take(usize::from(len))) {
+            *slot = byte;
         }
         Self {
             bytes,
