@@ -46,7 +46,7 @@ pub(crate) fn write(
         };
         archive.file(&path, &read(&program.file)?)?;
     }
-    archive.file("bin/busybox", &read(&busybox(paths)?)?)?;
+    archive.file("bin/busybox", &read(&paths.root()?.join("bin/busybox"))?)?;
     // The kernel calls it for `request_module`.
     archive.symlink("sbin/modprobe", "/bin/busybox")?;
     let demo = paths.checkout.join("tests/guest/demo");
@@ -77,14 +77,6 @@ fn modules(paths: &Paths, dir: &Path, kernel: &Kernel, module: Option<&Path>) ->
     depmod.arg("-b").arg(&base).arg(&kernel.release);
     step::run("depmod", &mut depmod, &dir.join("depmod.log"))?;
     Ok(tree)
-}
-
-fn busybox(paths: &Paths) -> Result<PathBuf> {
-    let output = std::process::Command::new(paths.script("build-root"))
-        .arg("--where")
-        .output()?;
-    let root = PathBuf::from(String::from_utf8(output.stdout)?.trim());
-    Ok(root.join("bin/busybox"))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {

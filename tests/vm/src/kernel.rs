@@ -85,11 +85,16 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// The kernel for this checkout's fragment, built if the cache does not have it.
     pub(crate) fn ensure(paths: &Paths) -> Result<Self> {
-        let root = root_key(paths)?;
+        // Its name has the hash of what it is made from in it.
+        let root = paths.root()?;
+        let root = root
+            .file_name()
+            .context("build-root --where names no directory")?
+            .to_string_lossy();
         let source = cache::product(
             &paths.cache,
             "source",
-            &cache::key(&[&root, DOWNLOAD, PREFERRED]),
+            &cache::key(&[&*root, DOWNLOAD, PREFERRED]),
             |dir| {
                 eprintln!("vmig: downloading the kernel source");
                 let log = paths.cache.join("source.log");
@@ -119,7 +124,7 @@ impl Kernel {
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         let settings = fragment::settings(&fragment).collect::<Vec<_>>().join("\n");
-        let key = cache::key(&[&root, version.as_str(), &settings, CONFIGURE, BUILD, PACK]);
+        let key = cache::key(&[&*root, version.as_str(), &settings, CONFIGURE, BUILD, PACK]);
         let dir = cache::product(&paths.cache, "kernel", &key, |dir| {
             eprintln!("vmig: building the kernel of {version}, about 5 minutes on 2 cores");
             let log = |part: &str| paths.cache.join(format!("kernel-{key}.{part}.log"));
@@ -158,18 +163,6 @@ impl Kernel {
     pub(crate) fn modules(&self) -> PathBuf {
         self.dir.join("image/lib/modules").join(&self.release)
     }
-}
-
-/// The build root's name, which has the hash of what it is made from in it.
-fn root_key(paths: &Paths) -> Result<String> {
-    let output = std::process::Command::new(paths.script("build-root"))
-        .arg("--where")
-        .output()?;
-    let place = String::from_utf8(output.stdout)?;
-    let name = Path::new(place.trim())
-        .file_name()
-        .context("build-root --where names no directory")?;
-    Ok(name.to_string_lossy().into_owned())
 }
 
 fn package_in(source: &Path) -> Result<PathBuf> {

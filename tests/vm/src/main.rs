@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod checks;
 mod console;
 mod cpio;
 mod fragment;
@@ -18,6 +19,7 @@ mod paths;
 mod programs;
 mod qemu;
 mod report;
+mod source;
 mod step;
 mod verbs;
 mod verdict;
@@ -28,6 +30,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo vmtest VERB
   test                   everything; the last line counts what passed and failed
+  check                  what needs no VM and no build root
   modules                vmig.ko for the VM's kernel
   boot [SUITE [FILTER]]  guest tests only: all, one suite, or some tests of it
   demo                   the demonstration
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let passed = match words.as_slice() {
+        ["check"] => verbs::check(),
         ["test"] => verbs::test(),
         ["boot"] => verbs::boot(None, None),
         ["boot", suite] => verbs::boot(Some(suite), None),

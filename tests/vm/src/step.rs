@@ -6,16 +6,33 @@
 use std::fs::{self, File};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, Context, Result};
 
-/// Runs `command` with its output in `log`; `what` names it in messages ("kernel").
+/// Runs `command` with its output in `log`, and returns that; `what` names it in messages ("kernel").
+/// An exit status other than 0 is an error.
+pub(crate) fn run(what: &str, command: &mut Command, log: &Path) -> Result<String> {
+    let (status, text) = output(what, command, log)?;
+    if status.success() {
+        return Ok(text);
+    }
+    for line in telling_lines(&text) {
+        eprintln!("  | {line}");
+    }
+    bail!("{what} failed ({status}), log: {}", log.display())
+}
+
+/// As [`run`], for commands whose exit status does not say it all.
 ///
 /// While it runs, a line says how long it has been running and how many objects it has compiled.
-pub(crate) fn run(what: &str, command: &mut Command, log: &Path) -> Result<String> {
+pub(crate) fn output(
+    what: &str,
+    command: &mut Command,
+    log: &Path,
+) -> Result<(ExitStatus, String)> {
     if let Some(parent) = log.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -57,14 +74,7 @@ pub(crate) fn run(what: &str, command: &mut Command, log: &Path) -> Result<Strin
     if terminal && said != start {
         eprint!("\r\x1b[K");
     }
-    let text = text_of(log);
-    if status.success() {
-        return Ok(text);
-    }
-    for line in telling_lines(&text) {
-        eprintln!("  | {line}");
-    }
-    bail!("{what} failed ({status}), log: {}", log.display())
+    Ok((status, text_of(log)))
 }
 
 fn text_of(log: &Path) -> String {
@@ -83,7 +93,7 @@ fn count_objects(log: &str) -> usize {
 }
 
 /// The lines that say why: those that mention an error, else the last ones.
-fn telling_lines(log: &str) -> Vec<&str> {
+pub(crate) fn telling_lines(log: &str) -> Vec<&str> {
     const LIMIT: usize = 15;
     let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
     let is_error = |line: &str| {
@@ -124,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn telling_lines_start_at_the_first_error() {
+    pub(crate) fn telling_lines_start_at_the_first_error() {
         assert_eq!(telling_lines("a\n\nb\n"), ["a", "b"]);
         assert_eq!(
             telling_lines("a\nx.c:1: error: no\nnote\n"),

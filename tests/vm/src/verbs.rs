@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 
+use crate::checks;
 use crate::kernel::Kernel;
 use crate::module::{self, Pass};
 use crate::paths::Paths;
@@ -15,21 +16,48 @@ use crate::vm::Parts;
 pub(crate) fn test() -> Result<bool> {
     let paths = Paths::find()?;
     let mut report = Report::default();
-    let Some(kernel) = report.step("kernel", || Kernel::ensure(&paths)) else {
-        report.fail("VM", "not run: no kernel");
-        return Ok(report.finish());
+    checks::run(&paths, &mut report);
+    match report.step("build root", || paths.make_root()) {
+        Some(()) => in_root(&paths, &mut report),
+        None => report.fail("the rest", "not run: no build root"),
+    }
+    Ok(report.finish())
+}
+
+/// What needs the build root.
+fn in_root(paths: &Paths, report: &mut Report) {
+    report.check("builds with Rust 1.85", || checks::oldest_rust(paths));
+    let Some(kernel) = report.step("kernel", || Kernel::ensure(paths)) else {
+        return report.fail("module and VM", "not run: no kernel");
     };
+    if paths.checkout.join("sysfs-abi.md").exists() {
+        report.check("sysfs-abi.md by get_abi.py", || {
+            checks::kernel_abi_tool(paths, &kernel.headers())
+        });
+    }
     report.check("module, no warning", || {
-        module::build(&paths, &kernel, Pass::Build)
+        module::build(paths, &kernel, Pass::Build)
     });
     report.check("module, clippy", || {
-        module::build(&paths, &kernel, Pass::Clippy)
+        module::build(paths, &kernel, Pass::Clippy)
     });
-    if let Some(parts) = report.step("guest programs", || Parts::ensure(&paths)) {
-        if let Some(judgement) = report.step("VM", || parts.tests(&paths, None, None)) {
-            report.judged("VM", judgement);
+    let Some(parts) = report.step("guest programs", || Parts::ensure(paths)) else {
+        return report.fail("VM", "not run: no image");
+    };
+    if let Some(judgement) = report.step("VM", || parts.tests(paths, None, None)) {
+        report.judged("VM", judgement);
+    }
+    if paths.checkout.join("tests/guest/demo").exists() {
+        if let Some(judgement) = report.step("demo", || parts.demo(paths)) {
+            report.judged("demo", judgement);
         }
     }
+}
+
+/// What needs no VM and no build root.
+pub(crate) fn check() -> Result<bool> {
+    let mut report = Report::default();
+    checks::run(&Paths::find()?, &mut report);
     Ok(report.finish())
 }
 
