@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What a verb works with: the system, the streams, the global options.
+
+use std::io::{
+    Read,
+    Write, //
+};
+
+use anstyle::Style;
+use serde::Serialize;
+use vmig::{
+    error::Error,
+    list::List,
+    output::{
+        to_json,
+        ErrorDocument, //
+    },
+    source::{
+        self,
+        Record, //
+    },
+    sysfs::System,
+};
+
+use crate::{
+    cli::{
+        Color,
+        FromList,
+        Global,
+        Output, //
+    },
+    exit::Exit,
+    failure::{
+        self,
+        Failure,
+        Message,
+        LINES_MAX, //
+    },
+    text::{
+        escape,
+        escape_json,
+        escape_lines, //
+    },
+};
+
+/// The streams of a run.
+pub struct Io<'a> {
+    /// Standard input.
+    pub stdin: &'a mut dyn Read,
+    /// Data only.
+    pub out: &'a mut dyn Write,
+    /// Messages only.
+    pub err: &'a mut dyn Write,
+    /// Whether `out` is a terminal.
+    pub out_terminal: bool,
+    /// Whether `err` is a terminal.
+    pub err_terminal: bool,
+    /// Whether the environment asks for no colour.
+    pub plain: bool,
+}
+
+/// The system, the streams and the global options.
+pub struct Context<'a> {
+    /// Where things are read and written.
+    pub system: System,
+    io: Io<'a>,
+    json: bool,
+    color: bool,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl<'a> Context<'a> {
+    /// A context with these global options.
+    pub fn new(io: Io<'a>, system: System, global: &Global) -> Self {
+        let color = match global.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => io.out_terminal && !io.plain,
+        };
+        Self {
+            system,
+            io,
+            json: global.output == Output::Json,
+            color,
+            quiet: global.quiet,
+            verbose: global.verbose > 0,
+        }
+    }
+
+    /// Whether the output is JSON.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether more is to be told.
+    pub fn verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Writes a document to the output.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Output`].
+    pub fn document<T: Serialize>(&mut self, document: &T) -> Result<(), Failure> {
+        let text = to_json(document).map_err(std::io::Error::other)?;
+        let text = match self.io.out_terminal {
+            true => escape_json(&text),
+            false => text.into(),
+        };
+        self.raw(text.as_bytes())
+    }
+
+    /// Writes lines to the output that are escaped already.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Output`].
+    pub fn lines<T: AsRef<str>>(
+        &mut self,
+        lines: impl IntoIterator<Item = T>,
+    ) -> Result<(), Failure> {
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(line.as_ref());
+            text.push('\n');
+        }
+        self.raw(text.as_bytes())
+    }
+
+    /// Writes text for programs to the output: as it is, but escaped on a terminal.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Output`].
+    pub fn verbatim(&mut self, text: &str) -> Result<(), Failure> {
+        match self.io.out_terminal {
+            true => self.raw(escape_lines(text).as_bytes()),
+            false => self.raw(text.as_bytes()),
+        }
+    }
+
+    /// Writes bytes to the output.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Output`].
+    pub fn raw(&mut self, data: &[u8]) -> Result<(), Failure> {
+        self.io.out.write_all(data)?;
+        self.io.out.flush()?;
+        Ok(())
+    }
+
+    /// `text` in a colour, where colours are wanted.
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        match self.color {
+            true => format!("{style}{text}{style:#}"),
+            false => text.to_owned(),
+        }
+    }
+
+    /// Tells the user something that is no failure, unless `-q`.
+    pub fn notice(&mut self, message: &Message) {
+        if !self.quiet {
+            self.tell(message);
+        }
+    }
+
+    /// Tells the user about something odd in an input, unless `-q`.
+    pub fn warning(&mut self, warning: &Error) {
+        self.notice(&Message::new(format!("warning: {warning}")));
+    }
+
+    /// Tells the user something that only `-v` wants to know.
+    pub fn detail(&mut self, message: &Message) {
+        if self.verbose {
+            self.tell(message);
+        }
+    }
+
+    fn tell(&mut self, message: &Message) {
+        let mut text = format!("vmig: {}\n", escape(&message.line));
+        let limit = if self.verbose { usize::MAX } else { LINES_MAX };
+        for (label, line) in message.details.iter().take(limit) {
+            text.push_str(&format!("  {label:<7}: {}\n", escape(line)));
+        }
+        if message.details.len() > limit {
+            let more = message.details.len() - limit;
+            text.push_str(&format!("  and {more} more (-v)\n"));
+        }
+        // There is nobody left to tell if this fails.
+        let _ = self.io.err.write_all(text.as_bytes());
+    }
+
+    /// Tells the user why there is no answer, and returns the exit status that says so.
+    ///
+    /// With `-o json` the output gets `vmig.error/1`, where that has a word for it.
+    pub fn report(&mut self, failure: &Failure) -> Exit {
+        if let Some(message) = failure.message() {
+            self.tell(&message);
+        }
+        if let (true, Failure::Input(error)) = (self.json, failure) {
+            // If this fails too, the message above is what is left.
+            let _ = self.document(&ErrorDocument::from(error));
+        }
+        failure.exit()
+    }
+
+    /// Tells the user about an input that could not be read, where the others could.
+    pub fn complain(&mut self, error: &Error) {
+        self.tell(&failure::input(error));
+    }
+
+    /// Reads the sources and tells what is odd about them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`] if standard input is to be read more than once. What cannot be read is
+    /// part of the records.
+    pub fn sources(
+        &mut self,
+        texts: &[String],
+        from: Option<&FromList>,
+    ) -> Result<Vec<Record>, Failure> {
+        let list = from.is_some_and(|from| from.list == "-");
+        let stdin = texts.iter().filter(|text| *text == "-").count() + usize::from(list);
+        if stdin > 1 {
+            let line = "standard input can be read once only";
+            return Err(Failure::Usage(Message::new(line)));
+        }
+        let mut records = source::read(texts, &self.system, self.io.stdin);
+        let stale = source::settle(&mut records);
+        for warning in records
+            .iter()
+            .flat_map(|record| &record.warnings)
+            .chain(&stale)
+        {
+            self.warning(warning);
+        }
+        Ok(records)
+    }
+
+    /// Reads the list that the command line names.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Input`].
+    pub fn list(&mut self, from: &FromList) -> Result<List, Failure> {
+        let text = source::read_list(&from.list, self.io.stdin)?;
+        Ok(List::parse(&text, &from.list, from.model.as_deref())?)
+    }
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Output documents: members in the order in which they are written.
+//!
+//! The JSON Schema of each stands in `helper/schemas`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    check::{
+        check,
+        Outcome, //
+    },
+    error::{
+        Code,
+        Error, //
+    },
+    inventory::Implementation,
+    list::{
+        Given,
+        List, //
+    },
+    reason::Reason,
+    source::Record,
+    value::Params,
+    verdict::Verdict,
+};
+
+/// A document as JSON text: two spaces of indent, one newline at the end.
+///
+/// # Errors
+///
+/// None for the documents of this module; a type of your own may have keys that are no strings.
+pub fn to_json<T: Serialize>(document: &T) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(document)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// An [`Error`] as a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorForm {
+    /// Kind.
+    pub code: Code,
+    /// Exit status: 3 or 4.
+    pub exit: u8,
+    /// What was read.
+    pub path: String,
+    /// The member of the document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// For people.
+    pub message: String,
+}
+
+impl From<&Error> for ErrorForm {
+    fn from(error: &Error) -> Self {
+        let Error {
+            code,
+            path,
+            member,
+            message,
+        } = error.clone();
+        Self {
+            code,
+            exit: code.exit(),
+            path,
+            member,
+            message,
+        }
+    }
+}
+
+/// `vmig.error/1`: there is no answer, because of this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorDocument {
+    schema: &'static str,
+    error: ErrorForm,
+}
+
+impl From<&Error> for ErrorDocument {
+    fn from(error: &Error) -> Self {
+        Self {
+            schema: "vmig.error/1",
+            error: error.into(),
+        }
+    }
+}
+
+/// Which implementation of which host a result is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Where {
+    /// The host.
+    pub host: String,
+    /// Name of the parent device; `None` for a program or a bare document.
+    pub parent: Option<String>,
+    /// Full name of the mdev type; `None` for a program or a bare document.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The device model; `None`: unreadable.
+    pub model: Option<String>,
+    /// The source that said so.
+    pub source: String,
+}
+
+/// Whether one of several destinations will do, or all must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// One will do.
+    Any,
+    /// All must.
+    All,
+}
+
+/// What was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// The device model.
+    pub model: String,
+    /// The list.
+    pub params: BTreeMap<String, Given>,
+}
+
+/// `vmig.check/1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    schema: &'static str,
+    /// What was checked.
+    pub from: Checked,
+    /// How the results become one verdict.
+    pub mode: Mode,
+    /// The verdict over all results.
+    pub verdict: Verdict,
+    /// A result per implementation and model.
+    pub results: Vec<CheckResult>,
+}
+
+/// What a check says about one model of one implementation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckResult {
+    /// Which.
+    #[serde(flatten)]
+    pub place: Where,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What speaks against it.
+    pub reasons: Vec<Reason>,
+    /// The full set to write there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apply: Option<Params>,
+    /// How many more devices can be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free: Option<u64>,
+    /// Why the verdict is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorForm>,
+}
+
+impl Check {
+    /// Checks `list` against everything in `records`.
+    pub fn new(list: &List, records: &[Record], mode: Mode) -> Self {
+        let results: Vec<CheckResult> = records
+            .iter()
+            .flat_map(|record| record.implementations.iter().map(move |one| (record, one)))
+            .flat_map(|(record, implementation)| results(list, record, implementation))
+            .collect();
+        let verdicts = results.iter().map(|result| result.verdict);
+        Self {
+            schema: "vmig.check/1",
+            from: Checked {
+                model: list.model.clone(),
+                params: list.params.clone(),
+            },
+            mode,
+            verdict: match mode {
+                Mode::Any => Verdict::any(verdicts),
+                Mode::All => Verdict::all(verdicts),
+            },
+            results,
+        }
+    }
+}
+
+/// A result per model; one for an implementation that could not be read.
+fn results(list: &List, record: &Record, implementation: &Implementation) -> Vec<CheckResult> {
+    let place = |model: Option<&String>| Where {
+        host: record.host.name.clone(),
+        parent: implementation.parent.clone(),
+        kind: implementation.kind.clone(),
+        model: model.cloned(),
+        source: record.source.clone(),
+    };
+    match &implementation.info {
+        Err(error) => vec![CheckResult {
+            place: place(None),
+            verdict: Verdict::Unknown,
+            reasons: Vec::new(),
+            apply: None,
+            free: implementation.free,
+            error: Some(error.into()),
+        }],
+        Ok(info) => {
+            let document = &info.document;
+            let result = |model: &String| {
+                let Outcome {
+                    verdict,
+                    reasons,
+                    apply,
+                } = check(list, model, document);
+                CheckResult {
+                    place: place(Some(model)),
+                    verdict,
+                    reasons,
+                    apply,
+                    free: implementation.free,
+                    error: None,
+                }
+            };
+            document.models.keys().map(result).collect()
+        }
+    }
+}

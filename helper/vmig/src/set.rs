@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Sets of values, as `allowed_values` and constraints declare them.
+
+use std::{
+    collections::BTreeSet,
+    fmt, //
+};
+
+use serde::{
+    ser::SerializeSeq,
+    Serialize,
+    Serializer, //
+};
+
+use crate::value::{
+    Type,
+    Value, //
+};
+
+/// A set of ints as closed intervals.
+///
+/// # Invariants
+///
+/// The intervals are ascending, each has its smaller end first, and between two neighbours at least
+/// one int is missing. So equal sets are equal values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ints(Vec<(u64, u64)>);
+
+impl Ints {
+    /// The set of everything in `intervals`, which may overlap and stand in any order.
+    ///
+    /// ```
+    /// use vmig::set::Ints;
+    ///
+    /// let set = Ints::new(vec![(9, 9), (1, 4), (5, 6), (2, 3)]);
+    /// assert_eq!(set.intervals(), [(1, 6), (9, 9)]);
+    /// ```
+    pub fn new(mut intervals: Vec<(u64, u64)>) -> Self {
+        intervals.retain(|(min, max)| min <= max);
+        intervals.sort_unstable();
+        let mut merged: Vec<(u64, u64)> = Vec::with_capacity(intervals.len());
+        for (min, max) in intervals {
+            match merged.last_mut() {
+                Some((_, end)) if min <= end.saturating_add(1) => *end = max.max(*end),
+                _ => merged.push((min, max)),
+            }
+        }
+        // INVARIANT: sorted by `min`; an interval that overlaps or touches the one before it is
+        // merged into it.
+        Self(merged)
+    }
+
+    /// The intervals, both ends included.
+    pub fn intervals(&self) -> &[(u64, u64)] {
+        &self.0
+    }
+
+    /// Whether `n` is in the set.
+    pub fn contains(&self, n: u64) -> bool {
+        let after = self.0.partition_point(|(min, _)| *min <= n);
+        after > 0 && self.0.get(after - 1).is_some_and(|(_, max)| n <= *max)
+    }
+}
+
+/// A set of values of one type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Set {
+    /// Every value of the type; no `allowed_values` were declared.
+    Any,
+    /// Bools.
+    Bools(BTreeSet<bool>),
+    /// Ints.
+    Ints(Ints),
+    /// Strs.
+    Strs(BTreeSet<String>),
+}
+
+impl Set {
+    /// Whether `value` is in the set; a value of another type is not. [`Set::Any`] has them all.
+    pub fn contains(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Any, _) => true,
+            (Self::Bools(set), Value::Bool(b)) => set.contains(b),
+            (Self::Ints(set), Value::Int(n)) => set.contains(*n),
+            (Self::Strs(set), Value::Str(s)) => set.contains(s),
+            (Self::Bools(_) | Self::Ints(_) | Self::Strs(_), _) => false,
+        }
+    }
+
+    /// The set of these values of type `kind`; values of another type are left out.
+    pub fn of(kind: Type, values: impl IntoIterator<Item = Value>) -> Self {
+        let values = values.into_iter();
+        match kind {
+            Type::Bool => Self::Bools(values.filter_map(as_bool).collect()),
+            Type::Int => Self::Ints(Ints::new(values.filter_map(as_int).collect())),
+            Type::Str => Self::Strs(values.filter_map(as_str).collect()),
+        }
+    }
+}
+
+fn as_bool(value: Value) -> Option<bool> {
+    match value {
+        Value::Bool(b) => Some(b),
+        Value::Int(_) | Value::Str(_) => None,
+    }
+}
+
+fn as_int(value: Value) -> Option<(u64, u64)> {
+    match value {
+        Value::Int(n) => Some((n, n)),
+        Value::Bool(_) | Value::Str(_) => None,
+    }
+}
+
+fn as_str(value: Value) -> Option<String> {
+    match value {
+        Value::Str(s) => Some(s),
+        Value::Bool(_) | Value::Int(_) => None,
+    }
+}
+
+/// The SET of the output: an ascending array, or `"any"`.
+impl Serialize for Set {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Any => serializer.serialize_str("any"),
+            Self::Bools(set) => serializer.collect_seq(set),
+            Self::Strs(set) => serializer.collect_seq(set),
+            Self::Ints(set) => {
+                let mut seq = serializer.serialize_seq(Some(set.0.len()))?;
+                for (min, max) in &set.0 {
+                    if min == max {
+                        seq.serialize_element(min)?;
+                    } else {
+                        seq.serialize_element(&format!("{min}-{max}"))?;
+                    }
+                }
+                seq.end()
+            }
+        }
+    }
+}
+
+/// For people: `off, on`, `1-4, 8`, `anything`.
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items: Vec<String> = match self {
+            Self::Any => return f.write_str("anything"),
+            Self::Bools(set) => set.iter().map(|b| Value::Bool(*b).to_string()).collect(),
+            Self::Strs(set) => set.iter().cloned().collect(),
+            Self::Ints(set) => set.0.iter().map(interval).collect(),
+        };
+        match items.as_slice() {
+            [] => f.write_str("nothing"),
+            items => f.write_str(&items.join(", ")),
+        }
+    }
+}
+
+fn interval((min, max): &(u64, u64)) -> String {
+    if min == max {
+        min.to_string()
+    } else {
+        format!("{min}-{max}")
+    }
+}
