@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 #include <linux/mdev.h>
+#include <linux/nospec.h>
 #include <linux/vfio.h>
 
 #include "vfio.h"
@@ -15,3 +16,33 @@ const struct vmig_layout vmig_layout = {
 	.mdev_parent = sizeof(struct mdev_parent),
 	.mdev_type = sizeof(struct mdev_type),
 };
+
+u32 vmig_array_index_nospec(u32 index, u32 size)
+{
+	return array_index_nospec(index, size);
+}
+
+#ifdef CONFIG_CFI
+static const struct vmig_migration_ops *vmig_ops(struct vfio_device *device)
+{
+	return container_of(device->mig_ops, struct vmig_migration_ops, ops);
+}
+
+struct file *vmig_migration_set_state(struct vfio_device *device,
+				      enum vfio_device_mig_state new_state)
+{
+	return vmig_ops(device)->set_state(device, new_state);
+}
+
+int vmig_migration_get_state(struct vfio_device *device,
+			     enum vfio_device_mig_state *curr_state)
+{
+	u32 state;
+	int ret;
+
+	ret = vmig_ops(device)->get_state(device, &state);
+	if (!ret)
+		*curr_state = state;
+	return ret;
+}
+#endif

@@ -13,9 +13,12 @@ mod bindings;
 pub mod class;
 pub(crate) mod compat;
 pub mod configfs;
+pub mod eventfd;
 pub mod layout;
 pub mod mdev;
+pub mod nospec;
 pub mod sysfs;
+pub mod workqueue;
 
 /// Prefix of what this crate prints. A crate without `module!` has to define it.
 pub(crate) const __LOG_PREFIX: &[u8] = b"vmig\0";
