@@ -18,6 +18,7 @@ pub mod layout;
 pub mod mdev;
 pub mod nospec;
 pub mod sysfs;
+pub mod vfio;
 pub mod workqueue;
 
 /// Prefix of what this crate prints. A crate without `module!` has to define it.

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Virtual Function I/O (VFIO): devices that are handed to user space.
+//!
+//! A driver implements [`Operations`] for the type of its per-device data, makes a device of it
+//! with [`Registration::new`], and keeps the [`Registration`] as long as users may open the device.
+//!
+//! # User memory
+//!
+//! No callback sees a pointer to user memory. The `ioctl` structs are copied and judged here, region
+//! accesses are split into naturally aligned pieces, and migration data passes through a buffer of
+//! the data file. A driver may therefore hold its own locks wherever it likes: no copy from or to
+//! user memory, which can wait for another user for ever, happens under them.
+//!
+//! # What is not supported
+//!
+//! - physical devices (`vfio_register_group_dev`), device sets, PASIDs, tokens, no-IOMMU mode;
+//! - `mmap` and DMA (`vfio_pin_pages`, `vfio_dma_rw`).
+//!
+//! C header: [`include/linux/vfio.h`](srctree/include/linux/vfio.h)
+
+mod device;
+mod ioctl;
+pub mod irq;
+pub mod region;
+mod registration;
+mod vtable;
+
+pub use self::{
+    device::{
+        Device,
+        DeviceContext,
+        Normal,
+        Open, //
+    },
+    registration::Registration, //
+};
+
+use kernel::{
+    error::VTABLE_DEFAULT_ERROR,
+    prelude::*, //
+};
+
+use crate::bindings;
+
+/// Answer to `VFIO_DEVICE_GET_INFO`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Bits of [`DeviceInfo::RESET`] and [`DeviceInfo::PCI`].
+    pub flags: u32,
+    /// Highest region index plus one.
+    pub regions: u32,
+    /// Highest interrupt index plus one.
+    pub irqs: u32,
+}
+
+impl DeviceInfo {
+    /// `VFIO_DEVICE_RESET` works.
+    pub const RESET: u32 = bindings::VFIO_DEVICE_FLAGS_RESET;
+    /// Regions and interrupts have the indexes of a PCI device.
+    pub const PCI: u32 = bindings::VFIO_DEVICE_FLAGS_PCI;
+}
+
+/// A VFIO driver; the implementing type is its data for one device.
+///
+/// Callbacks may run concurrently unless they say otherwise, from the moment the device is
+/// registered. Those that take a [`Device<Self, Open>`] run only between [`open_device`] and
+/// [`close_device`].
+///
+/// [`open_device`]: Operations::open_device
+/// [`close_device`]: Operations::close_device
+#[vtable]
+pub trait Operations: Sized + Send + Sync + 'static {
+    /// Name of the driver.
+    const NAME: &'static CStr;
+
+    /// The first user opens the device. Serialised with [`close_device`](Self::close_device).
+    ///
+    /// # Errors
+    ///
+    /// Any; it reaches the user from `VFIO_DEVICE_BIND_IOMMUFD` or `VFIO_GROUP_GET_DEVICE_FD`.
+    fn open_device(device: &Device<Self, Open>) -> Result;
+
+    /// The last user closed the device. Afterwards data files of its sessions must yield nothing.
+    fn close_device(device: &Device<Self, Open>);
+
+    /// Flags and counts; constant while the device is open.
+    fn device_info(device: &Device<Self, Open>) -> DeviceInfo;
+
+    /// Describes region `index`, which is below [`DeviceInfo::regions`]. A region that does not
+    /// exist has size zero.
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    fn region_info(
+        device: &Device<Self, Open>,
+        index: u32,
+        caps: &mut region::InfoCap<'_>,
+    ) -> Result<region::Info>;
+
+    /// Reads a piece of a region: 1, 2, 4 or 8 bytes, naturally aligned, maybe beyond its end.
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    fn region_read(
+        device: &Device<Self, Open>,
+        position: region::Position,
+        out: &mut [u8],
+    ) -> Result;
+
+    /// Writes a piece of a region: 1, 2, 4 or 8 bytes, naturally aligned, maybe beyond its end.
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    fn region_write(device: &Device<Self, Open>, position: region::Position, data: &[u8])
+        -> Result;
+
+    /// Describes interrupt `index`, which is below [`DeviceInfo::irqs`]. An interrupt that does not
+    /// exist has count zero.
+    fn irq_info(device: &Device<Self, Open>, index: u32) -> irq::Info;
+
+    /// Sets up, masks, unmasks or triggers interrupts. The range lies within
+    /// [`irq_info`](Self::irq_info)'s count.
+    ///
+    /// # Errors
+    ///
+    /// Any; `ENOTTY` for what the interrupt does not support.
+    fn set_irqs(device: &Device<Self, Open>, set: &irq::Set<'_>) -> Result;
+
+    /// Resets the device and brings its migration state back to running.
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    fn reset(device: &Device<Self, Open>) -> Result;
+
+    /// Somebody wants the device back and waits until its users have closed it. Called again every
+    /// ten seconds; `count` is the number of earlier calls.
+    fn request(device: &Device<Self>, count: u32) {
+        let _ = (device, count);
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
+}
