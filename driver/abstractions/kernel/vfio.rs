@@ -4,6 +4,8 @@
 //!
 //! A driver implements [`Operations`] for the type of its per-device data, makes a device of it
 //! with [`Registration::new`], and keeps the [`Registration`] as long as users may open the device.
+//! What is optional is a trait of its own: [`migration::Operations`] and [`logging::Operations`],
+//! named in [`Operations::MIGRATION`] and [`Operations::LOGGING`].
 //!
 //! # User memory
 //!
@@ -22,6 +24,9 @@
 mod device;
 mod ioctl;
 pub mod irq;
+#[cfg(CONFIG_IOMMUFD_DRIVER)]
+pub mod logging;
+pub mod migration;
 pub mod region;
 mod registration;
 mod vtable;
@@ -73,6 +78,14 @@ impl DeviceInfo {
 pub trait Operations: Sized + Send + Sync + 'static {
     /// Name of the driver.
     const NAME: &'static CStr;
+
+    /// Migration, for devices that support it.
+    const MIGRATION: Option<migration::Table<Self>> = None;
+
+    /// Logging of DMA writes, for devices that support it. Without it common users refuse to
+    /// migrate a device by default, even one that does no DMA.
+    #[cfg(CONFIG_IOMMUFD_DRIVER)]
+    const LOGGING: Option<logging::Table<Self>> = None;
 
     /// The first user opens the device. Serialised with [`close_device`](Self::close_device).
     ///

@@ -40,6 +40,18 @@ impl<T: Operations> Registration<T> {
     ) -> Result<Self> {
         let device = Device::new(parent, init)?;
         let vdev = device.as_raw();
+        if let Some(table) = T::MIGRATION {
+            // SAFETY: The device is ours alone until it is registered; the table is static.
+            unsafe {
+                (*vdev).migration_flags = table.flags().as_raw();
+                (*vdev).mig_ops = table.as_raw();
+            }
+        }
+        #[cfg(CONFIG_IOMMUFD_DRIVER)]
+        if let Some(table) = T::LOGGING {
+            // SAFETY: The device is ours alone until it is registered; the table is static.
+            unsafe { (*vdev).log_ops = table.as_raw() };
+        }
 
         // SAFETY: The device is initialised and not registered, and the optional operations that
         // have to be set before are set.
