@@ -1,7 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! What init and the guest tests share.
+//!
+//! For the tests: guards that undo what a test does, and the view of the driver through sysfs,
+//! configfs and VFIO. The tests are written from the contract (`sysfs-abi.md`, the module docs of
+//! the device models), not from the driver: nothing here uses the driver's own crates, and the
+//! types and parameters in [`table`] are transcribed by hand.
+//!
+//! Every test starts with [`Test::begin`], which makes tests take turns, ends one that hangs, and
+//! judges at the end whether the test has left something behind and whether the kernel log is
+//! quiet.
 
 #![forbid(unsafe_code)]
 
+pub mod event;
+pub mod kmsg;
+pub mod mdev;
 pub mod modules;
+pub mod parent;
+pub mod pci;
+pub mod sysfs;
+pub mod table;
+pub mod test;
+pub mod uart;
+pub mod wait;
+
+pub use crate::event::Event;
+pub use crate::mdev::{uuid, Mdev, Type};
+pub use crate::parent::Parent;
+pub use crate::test::Test;
+pub use crate::uart::Port;
