@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod table;
+mod tests;
 
 use kernel::{
     new_mutex,

@@ -83,3 +83,30 @@ impl Drop for OpenGuard {
         self.0.gate.leave();
     }
 }
+
+#[kunit_tests(vmig_gate)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_device_keeps_the_gate_open() -> Result {
+        let gate = KBox::pin_init(Gate::new(), GFP_KERNEL)?;
+        gate.enter()?;
+        gate.enter()?;
+        assert_eq!(gate.close(), Err(EBUSY));
+        gate.leave();
+        assert_eq!(gate.close(), Err(EBUSY));
+        assert!(!gate.is_closed());
+        gate.leave();
+        gate.close()
+    }
+
+    #[test]
+    fn nobody_enters_a_closed_gate() -> Result {
+        let gate = KBox::pin_init(Gate::new(), GFP_KERNEL)?;
+        gate.close()?;
+        assert!(gate.is_closed());
+        assert_eq!(gate.enter(), Err(ENODEV));
+        gate.close()
+    }
+}

@@ -250,3 +250,22 @@ fn print(page: &mut [u8; PAGE_SIZE], number: u32) -> Result<usize> {
     writeln!(out, "{number}")?;
     Ok(out.bytes_written())
 }
+
+#[kunit_tests(vmig_items)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_tools_can_take() {
+        for name in ["a", "0", "old", "host-1.rack_2", "A.b"] {
+            assert!(is_name(name.as_bytes()));
+        }
+        for name in [
+            "", ".", "..", "-a", "_a", "a b", "a/b", "a\n", "ä", "a\u{7f}",
+        ] {
+            assert!(!is_name(name.as_bytes()));
+        }
+        assert!(is_name(&[b'a'; NAME_MAX]));
+        assert!(!is_name(&[b'a'; NAME_MAX + 1]));
+    }
+}

@@ -38,3 +38,13 @@ pub fn check() -> Result {
         Err(EINVAL)
     }
 }
+
+#[kunit_tests(vmig_layout)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bindings_and_kernel_agree() -> Result {
+        check()
+    }
+}

@@ -2,7 +2,10 @@
 
 //! The piece of a text that one `read(2)` asks for.
 
-use kernel::fmt;
+use kernel::{
+    fmt,
+    prelude::*, //
+};
 
 /// Takes a text from its beginning and keeps the piece from an offset on, as long as the buffer is.
 ///
@@ -59,6 +62,41 @@ impl fmt::Write for Window<'_> {
             // NO-OVERFLOW: The sum is at most the buffer's length.
             self.len += n;
         }
+        Ok(())
+    }
+}
+
+#[kunit_tests(vmig_sysfs_window)]
+mod tests {
+    use super::*;
+    use fmt::Write as _;
+
+    #[test]
+    fn every_piece_of_a_text_is_found() -> Result {
+        let text = "abcdefgh";
+        for offset in 0..=9 {
+            for size in 0..=9 {
+                let mut buffer = [b'-'; 9];
+                let mut window = Window::new(u64::try_from(offset)?, &mut buffer[..size]);
+                window.write_str("abc")?;
+                window.write_str("")?;
+                window.write_str("defgh")?;
+                let n = window.len();
+                let end = text.len().min(offset + size);
+                let piece = text.get(offset..end).unwrap_or_default();
+                assert_eq!(buffer[..n], *piece.as_bytes());
+                assert!(buffer[n..].iter().all(|c| *c == b'-'));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_offset_beyond_everything_finds_nothing() -> Result {
+        let mut buffer = [0; 4];
+        let mut window = Window::new(u64::MAX, &mut buffer);
+        window.write_str("abc")?;
+        assert!(window.is_empty());
         Ok(())
     }
 }
