@@ -89,24 +89,33 @@ pub(crate) struct Live {
     // the entries, which a device that is being created may still give back.
     _nodes: KVec<TypeNodes>,
     _registration: mdev::ParentRegistration<MdevDriver>,
-    parent: Arc<Parent>,
+    parent: Present,
+}
+
+/// A parent that may have entries. Whoever still refers to it after this is dropped finds none.
+struct Present(Arc<Parent>);
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.share.clear();
+    }
 }
 
 impl Live {
     /// Registers the parent `name` that offers the types of `generation`.
     pub(crate) fn new(host: &Host, name: &CStr, generation: Generation) -> Result<Self> {
-        let parent = Arc::pin_init(
+        let parent = Present(Arc::pin_init(
             try_pin_init!(Parent {
                 share: host.staging.add_parent()?,
                 gate <- Gate::new(),
             }),
             GFP_KERNEL,
-        )?;
+        )?);
         let mut offers = KVec::new();
         for ty in types(generation) {
             let offered = Offered {
                 ty,
-                parent: parent.clone(),
+                parent: parent.0.clone(),
             };
             let offer = mdev::Type::new(ty.name, ty.pretty, offered)?;
             offers.push(offer, GFP_KERNEL)?;
@@ -132,6 +141,6 @@ impl Live {
     ///
     /// `EBUSY` if one is open; then nothing changes.
     pub(crate) fn close(&self) -> Result {
-        self.parent.gate.close()
+        self.parent.0.gate.close()
     }
 }

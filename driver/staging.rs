@@ -2,9 +2,10 @@
 
 //! Staged entries and the capacity of parents.
 //!
-//! One table for the whole module, under one lock: it knows every UUID that is staged, being created
-//! or a device, and what each of them takes of its parent. What is left of a parent is computed from
-//! it, so that nothing can get lost. The lock is never held across a wait for anything else.
+//! One table for the whole module, under one lock: it knows every UUID that is staged, being
+//! created or a device, and what each of them takes of its parent. What is left of a parent is
+//! computed from it, so that nothing can get lost. The lock is never held across a wait for
+//! anything else.
 #![forbid(unsafe_code)]
 
 mod table;
@@ -29,7 +30,8 @@ use vmig_model::{
 pub(crate) use table::ParentId;
 use table::{
     Offer,
-    Table, //
+    Table,
+    Ticket, //
 };
 
 /// The table of the module.
@@ -57,7 +59,7 @@ impl Staging {
     }
 }
 
-/// A parent's part of the table. Dropping it drops the parent's entries.
+/// A parent's part of the table.
 pub(crate) struct Share {
     staging: Arc<Staging>,
     id: ParentId,
@@ -76,8 +78,8 @@ impl Share {
     /// # Errors
     ///
     /// `EBUSY` while the UUID is being created; `EEXIST` if it is a device or staged otherwise;
-    /// `ENOSPC` if the type has as many entries as it may; `EUSERS` if the parent's capacity does not
-    /// suffice; `ENOMEM`.
+    /// `ENOSPC` if the type has as many entries as it may; `EUSERS` if the parent's capacity does
+    /// not suffice; `ENOMEM`.
     pub(crate) fn stage(&self, ty: &'static DeviceType, entry: Entry) -> Result {
         self.staging.table.lock().stage(self.offer(ty), entry)
     }
@@ -109,20 +111,19 @@ impl Share {
     ///
     /// # Errors
     ///
-    /// `EEXIST` if it is staged at another type or exists; `EUSERS` if the parent's capacity does not
-    /// suffice; `ENOMEM`.
+    /// `EEXIST` if it is staged at another type or exists; `EUSERS` if the parent's capacity does
+    /// not suffice; `ENOMEM`.
     pub(crate) fn claim(&self, ty: &'static DeviceType, uuid: Uuid) -> Result<Claim> {
-        let values = self.staging.table.lock().begin(self.offer(ty), uuid)?;
+        let (ticket, values) = self.staging.table.lock().begin(self.offer(ty), uuid)?;
         Ok(Claim {
             staging: self.staging.clone(),
-            uuid,
+            ticket,
             values,
         })
     }
-}
 
-impl Drop for Share {
-    fn drop(&mut self) {
+    /// Drops all that the parent has. Nothing is staged or created there any more.
+    pub(crate) fn clear(&self) {
         self.staging.table.lock().remove_parent(self.id);
     }
 }
@@ -131,7 +132,7 @@ impl Drop for Share {
 /// [`Claim::commit`], an entry that it was made from stays.
 pub(crate) struct Claim {
     staging: Arc<Staging>,
-    uuid: Uuid,
+    ticket: Ticket,
     values: Values,
 }
 
@@ -143,7 +144,7 @@ impl Claim {
 
     /// The device exists now; its entry is consumed.
     pub(crate) fn commit(&self) {
-        self.staging.table.lock().commit(self.uuid);
+        self.staging.table.lock().commit(self.ticket);
     }
 
     /// The device takes `need` from now on.
@@ -152,12 +153,12 @@ impl Claim {
     ///
     /// `EUSERS` if the parent's capacity does not suffice; then nothing changes.
     pub(crate) fn resize(&self, need: Capacity) -> Result {
-        self.staging.table.lock().resize(self.uuid, need)
+        self.staging.table.lock().resize(self.ticket, need)
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.staging.table.lock().end(self.uuid);
+        self.staging.table.lock().end(self.ticket);
     }
 }

@@ -22,6 +22,11 @@ pub(super) const MAX_ENTRIES: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ParentId(u64);
 
+/// A device in the table, from the beginning of its creation on. No number is used twice, so a late
+/// holder cannot touch another device of the same UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
 /// A type of a parent.
 #[derive(Clone, Copy)]
 pub(super) struct Offer {
@@ -40,9 +45,9 @@ enum State {
     /// Waits for its creation with these values.
     Staged(Values),
     /// A create runs. It leaves the entry in place if it fails; without an entry, nothing.
-    Creating(Option<Values>),
+    Creating(Ticket, Option<Values>),
     /// There is such a device.
-    Device,
+    Device(Ticket),
 }
 
 /// A UUID that is in use.
@@ -58,8 +63,15 @@ impl Slot {
     /// The staged values, also while a create runs that may give them back.
     fn entry(&self) -> Option<&Values> {
         match &self.state {
-            State::Staged(values) | State::Creating(Some(values)) => Some(values),
-            State::Creating(None) | State::Device => None,
+            State::Staged(values) | State::Creating(_, Some(values)) => Some(values),
+            State::Creating(_, None) | State::Device(_) => None,
+        }
+    }
+
+    fn ticket(&self) -> Option<Ticket> {
+        match self.state {
+            State::Creating(ticket, _) | State::Device(ticket) => Some(ticket),
+            State::Staged(_) => None,
         }
     }
 }
@@ -78,10 +90,14 @@ impl Table {
         }
     }
 
+    fn number(&mut self) -> Result<u64> {
+        let number = self.next;
+        self.next = number.checked_add(1).ok_or(EOVERFLOW)?;
+        Ok(number)
+    }
+
     pub(super) fn add_parent(&mut self) -> Result<ParentId> {
-        let id = ParentId(self.next);
-        self.next = self.next.checked_add(1).ok_or(EOVERFLOW)?;
-        Ok(id)
+        Ok(ParentId(self.number()?))
     }
 
     /// Forgets all that the parent has.
@@ -89,8 +105,10 @@ impl Table {
         self.slots.retain(|slot| slot.at.parent != id);
     }
 
-    fn position(&self, uuid: Uuid) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.uuid == uuid)
+    fn device(&mut self, ticket: Ticket) -> Option<&mut Slot> {
+        self.slots
+            .iter_mut()
+            .find(|slot| slot.ticket() == Some(ticket))
     }
 
     fn slot(&mut self, uuid: Uuid) -> Option<&mut Slot> {
@@ -123,7 +141,7 @@ impl Table {
     }
 
     fn remove(&mut self, uuid: Uuid) {
-        if let Some(i) = self.position(uuid) {
+        if let Some(i) = self.slots.iter().position(|slot| slot.uuid == uuid) {
             // The index was found just now, so there is something to remove.
             drop(self.slots.remove(i));
         }
@@ -133,9 +151,9 @@ impl Table {
         let Entry { uuid, values } = entry;
         if let Some(slot) = self.slot(uuid) {
             return match &slot.state {
-                State::Creating(_) => Err(EBUSY),
+                State::Creating(..) => Err(EBUSY),
                 State::Staged(own) if *own == values && slot.at.is(&at) => Ok(()),
-                State::Staged(_) | State::Device => Err(EEXIST),
+                State::Staged(_) | State::Device(_) => Err(EEXIST),
             };
         }
         let mut entries = 0;
@@ -153,8 +171,8 @@ impl Table {
     pub(super) fn unstage(&mut self, at: Offer, uuid: Uuid) -> Result {
         match self.slot(uuid) {
             Some(slot) if slot.at.is(&at) => match slot.state {
-                State::Creating(_) => return Err(EBUSY),
-                State::Device => return Err(ENOENT),
+                State::Creating(..) => return Err(EBUSY),
+                State::Device(_) => return Err(ENOENT),
                 State::Staged(_) => self.remove(uuid),
             },
             Some(_) | None => return Err(ENOENT),
@@ -181,45 +199,52 @@ impl Table {
         self.left(at.parent, None).count(at.ty.smallest_need())
     }
 
-    pub(super) fn begin(&mut self, at: Offer, uuid: Uuid) -> Result<Values> {
+    pub(super) fn begin(&mut self, at: Offer, uuid: Uuid) -> Result<(Ticket, Values)> {
+        let ticket = Ticket(self.number()?);
         let Some(slot) = self.slot(uuid) else {
             let values = Values::init(at.ty);
-            self.push(uuid, at, &values, State::Creating(None))?;
-            return Ok(values);
+            self.push(uuid, at, &values, State::Creating(ticket, None))?;
+            return Ok((ticket, values));
         };
         match slot.state {
             State::Staged(values) if slot.at.is(&at) => {
-                slot.state = State::Creating(Some(values));
-                Ok(values)
+                slot.state = State::Creating(ticket, Some(values));
+                Ok((ticket, values))
             }
-            State::Staged(_) | State::Creating(_) | State::Device => Err(EEXIST),
+            State::Staged(_) | State::Creating(..) | State::Device(_) => Err(EEXIST),
         }
     }
 
-    pub(super) fn commit(&mut self, uuid: Uuid) {
-        if let Some(slot) = self.slot(uuid) {
-            slot.state = State::Device;
+    pub(super) fn commit(&mut self, ticket: Ticket) {
+        if let Some(slot) = self.device(ticket) {
+            slot.state = State::Device(ticket);
         }
     }
 
-    pub(super) fn resize(&mut self, uuid: Uuid, need: Capacity) -> Result {
-        let parent = self.slot(uuid).ok_or(ENODEV)?.at.parent;
+    pub(super) fn resize(&mut self, ticket: Ticket, need: Capacity) -> Result {
+        let Slot { uuid, at, .. } = self.device(ticket).ok_or(ENODEV)?;
+        let (uuid, parent) = (*uuid, at.parent);
         self.left(parent, Some(uuid))
             .checked_sub(need)
             .ok_or(EUSERS)?;
-        self.slot(uuid).ok_or(ENODEV)?.need = need;
+        self.device(ticket).ok_or(ENODEV)?.need = need;
         Ok(())
     }
 
     /// The device is gone, or its creation failed.
-    pub(super) fn end(&mut self, uuid: Uuid) {
-        let Some(slot) = self.slot(uuid) else { return };
+    pub(super) fn end(&mut self, ticket: Ticket) {
+        let Some(slot) = self.device(ticket) else {
+            return;
+        };
         match slot.state {
-            State::Creating(Some(values)) => {
+            State::Creating(_, Some(values)) => {
                 slot.need = slot.at.ty.need(&values);
                 slot.state = State::Staged(values);
             }
-            State::Staged(_) | State::Creating(None) | State::Device => self.remove(uuid),
+            State::Staged(_) | State::Creating(_, None) | State::Device(_) => {
+                let uuid = slot.uuid;
+                self.remove(uuid);
+            }
         }
     }
 }

@@ -120,19 +120,24 @@ mod suite {
         let staged = entry(at, 1, 2)?;
         table.stage(at, staged)?;
 
-        assert!(table.begin(at, uuid(1))? == staged.values);
+        let (refused, values) = table.begin(at, uuid(1))?;
+        assert!(values == staged.values);
         assert_eq!(table.stage(at, staged), Err(EBUSY));
         assert_eq!(table.unstage(at, uuid(1)), Err(EBUSY));
-        table.end(uuid(1));
+        table.end(refused);
         assert_eq!(entries(&table, at), 1);
 
-        assert!(table.begin(at, uuid(1))? == staged.values);
-        table.commit(uuid(1));
+        let (device, values) = table.begin(at, uuid(1))?;
+        assert!(values == staged.values);
+        table.commit(device);
         assert_eq!(entries(&table, at), 0);
         assert_eq!(table.available(at), PARENT.ports - 2);
         assert_eq!(table.stage(at, staged), Err(EEXIST));
         assert_eq!(table.unstage(at, uuid(1)), Err(ENOENT));
-        table.end(uuid(1));
+        // Whoever is late cannot touch it.
+        table.end(refused);
+        assert_eq!(table.available(at), PARENT.ports - 2);
+        table.end(device);
         assert_eq!(table.available(at), PARENT.ports);
         Ok(())
     }
@@ -141,9 +146,10 @@ mod suite {
     fn unstaged_create_takes_initial_values_and_leaves_nothing() -> Result {
         let mut table = Table::new();
         let at = parent(&mut table, "serial-2")?;
-        assert!(table.begin(at, uuid(1))? == Values::init(at.ty));
+        let (device, values) = table.begin(at, uuid(1))?;
+        assert!(values == Values::init(at.ty));
         assert_eq!(table.available(at), PARENT.ports / 2 - 1);
-        table.end(uuid(1));
+        table.end(device);
         assert_eq!(table.available(at), PARENT.ports / 2);
         assert_eq!(entries(&table, at), 0);
         Ok(())
@@ -172,13 +178,13 @@ mod suite {
             ports,
             memory_mb: 0,
         };
-        table.begin(at, uuid(1))?;
-        table.commit(uuid(1));
-        table.resize(uuid(1), ports(PARENT.ports))?;
+        let (device, _) = table.begin(at, uuid(1))?;
+        table.commit(device);
+        table.resize(device, ports(PARENT.ports))?;
         assert_eq!(table.available(at), 0);
-        assert_eq!(table.resize(uuid(1), ports(PARENT.ports + 1)), Err(EUSERS));
+        assert_eq!(table.resize(device, ports(PARENT.ports + 1)), Err(EUSERS));
         assert_eq!(table.available(at), 0);
-        table.resize(uuid(1), ports(1))?;
+        table.resize(device, ports(1))?;
         assert_eq!(table.available(at), PARENT.ports - 1);
         Ok(())
     }

@@ -59,7 +59,8 @@ impl Attributes {
         })
     }
 
-    /// Writes a parameter: what it needs more is taken first, what it needs less is given back after.
+    /// Writes a parameter: what it needs more is taken first, what it needs less is given back
+    /// after.
     fn set_param(&self, i: usize, text: &str) -> Result {
         let _writes = self.writes.lock();
         let before = self.card.values();

@@ -2,9 +2,9 @@
 
 //! Device classes, and class devices that own their data.
 //!
-//! A class device here is a `struct device` of ours: it is allocated together with the driver's data
-//! and both are freed by its release callback, when the last reference is gone. That is what an API
-//! needs whose C side uses the driver's memory as long as somebody refers to the device.
+//! A class device here is a `struct device` of ours: it is allocated together with the driver's
+//! data and both are freed by its release callback, when the last reference is gone. That is what
+//! an API needs whose C side uses the driver's memory as long as somebody refers to the device.
 //!
 //! This module does not support: attributes of the class, character devices, a parent device.
 //!

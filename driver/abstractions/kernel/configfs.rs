@@ -46,8 +46,8 @@ unsafe impl Sync for Address {}
 /// # Invariants
 ///
 /// - An anchor is pinned from the beginning: it is made in place only.
-/// - If `group` is set, the anchor is part of the data of that group, which lives until the anchor is
-///   dropped.
+/// - If `group` is set, the anchor is part of the data of that group, which lives until the anchor
+///   is dropped.
 #[pin_data]
 pub struct Anchor {
     group: SetOnce<Address>,

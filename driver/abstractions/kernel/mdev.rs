@@ -7,11 +7,11 @@
 //! driver's [`Driver::probe`] builds it.
 //!
 //! The mdev core uses the memory of parent, types and driver as long as anybody refers to the
-//! parent's device, which may be after all of them were unregistered. Therefore parent and types are
-//! the data of the class device ([`crate::class`]) that is the parent, and keep the driver.
+//! parent's device, which may be after all of them were unregistered. Therefore parent and types
+//! are the data of the class device ([`crate::class`]) that is the parent, and keep the driver.
 //!
-//! This module does not support: `max_instances` and `show_description`, nor parents that are devices
-//! of somebody else.
+//! This module does not support: `max_instances` and `show_description`, nor parents that are
+//! devices of somebody else.
 //!
 //! C header: [`include/linux/mdev.h`](srctree/include/linux/mdev.h)
 

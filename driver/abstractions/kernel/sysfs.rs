@@ -3,16 +3,17 @@
 //! Files and directories in sysfs.
 //!
 //! Each value in this module is something that stands in sysfs as long as the value lives: a
-//! directory ([`Dir`]), a group of text attributes ([`Group`]), a binary file ([`BinFile`]). Dropping
-//! one removes it and waits until the callbacks that run in it have returned, so its data may be
-//! dropped right after. It follows that no lock may be held around the drop that a callback takes.
+//! directory ([`Dir`]), a group of text attributes ([`Group`]), a binary file ([`BinFile`]).
+//! Dropping one removes it and waits until the callbacks that run in it have returned, so its data
+//! may be dropped right after. It follows that no lock may be held around the drop that a callback
+//! takes.
 //!
 //! What stands in a directory keeps the directory, so the order in which a tree of such values is
 //! dropped does not matter. Only what stands in a directory of somebody else (of a device, of an
 //! mdev type) has to go before its owner removes it.
 //!
-//! This module does not support: symbolic links, `mmap` of binary files, attributes that are changed
-//! after they were made, files owned by another user than root.
+//! This module does not support: symbolic links, `mmap` of binary files, attributes that are
+//! changed after they were made, files owned by another user than root.
 //!
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 

@@ -74,8 +74,8 @@ unsafe impl<T: Driver> Sync for Registration<T> {}
 unsafe impl<T: Driver> Send for Registration<T> {}
 
 impl<T: Driver> Registration<T> {
-    /// Registers the driver as `name`, `/sys/bus/mdev/drivers/<name>`. An open device keeps `module`
-    /// loaded.
+    /// Registers the driver as `name`, `/sys/bus/mdev/drivers/<name>`. An open device keeps
+    /// `module` loaded.
     ///
     /// # Errors
     ///

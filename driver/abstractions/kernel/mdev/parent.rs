@@ -98,7 +98,8 @@ impl<T: Driver> Type<T> {
     ///
     /// The parent must be registered, or have been.
     pub(super) unsafe fn kobject(&self) -> &Kobject {
-        // SAFETY: By the function's requirement the kobject was initialised. It is part of the type.
+        // SAFETY: By the function's requirement the kobject was initialised. It is part of the
+        // type.
         unsafe { Kobject::from_raw(&raw mut (*self.raw.get()).kobj) }
     }
 }

@@ -2,9 +2,9 @@
 
 //! A driver's own files in the directory of an mdev type.
 //!
-//! The mdev core gives drivers no attributes on types: `mdev_type.kobj` is marked internal. Upstream
-//! this module would not pass; the core would get attribute groups in `struct mdev_type` instead.
-//! Until then it stands apart from the rest.
+//! The mdev core gives drivers no attributes on types: `mdev_type.kobj` is marked internal.
+//! Upstream this module would not pass; the core would get attribute groups in `struct mdev_type`
+//! instead. Until then it stands apart from the rest.
 
 use kernel::{
     prelude::*,
@@ -17,8 +17,8 @@ use super::{
 };
 use crate::sysfs::Dir;
 
-/// The directories of the types of `parent`, in their order. Binary files and directories may be made
-/// there; they have to be dropped before `parent`.
+/// The directories of the types of `parent`, in their order. Binary files and directories may be
+/// made there; they have to be dropped before `parent`.
 ///
 /// # Errors
 ///

@@ -127,8 +127,8 @@ impl<T: GroupOperations> Group<T> {
         Self::register(Place::Dir(dir.clone()), name, attributes, data)
     }
 
-    /// Makes the directory `name` with attributes in the directory of a device. It has to be dropped
-    /// before the device is deleted, at the latest when its driver is unbound.
+    /// Makes the directory `name` with attributes in the directory of a device. It has to be
+    /// dropped before the device is deleted, at the latest when its driver is unbound.
     ///
     /// # Errors
     ///
