@@ -165,6 +165,15 @@ impl Mdev {
         sysfs::line(self.path("vmig").join(name))
     }
 
+    /// `vmig/refusal`, empty if nothing was refused.
+    #[track_caller]
+    pub fn refusal(&self) -> String {
+        let text = sysfs::read(self.path("vmig/refusal")).expect("refusal");
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        assert!(!line.contains('\n'), "not one line: {text:?}");
+        line.to_owned()
+    }
+
     /// Lets the contents survive the last close, or not.
     ///
     /// # Panics
