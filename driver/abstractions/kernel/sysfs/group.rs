@@ -193,7 +193,8 @@ impl<T: GroupOperations> Group<T> {
         })
     }
 
-    /// The C attribute for this place.
+    /// The C attribute for this place. With kCFI the two variants of a callback are two members, for
+    /// their types differ; else they share one.
     fn raw(place: &Place, attr: bindings::attribute) -> Raw {
         match place {
             Place::Dir(_) => Raw {
@@ -201,9 +202,13 @@ impl<T: GroupOperations> Group<T> {
                     attr,
                     __bindgen_anon_1: bindings::kobj_attribute__bindgen_ty_1 {
                         show: Some(Self::kobj_show_callback),
+                        #[cfg(CONFIG_CFI)]
+                        show_const: None,
                     },
                     __bindgen_anon_2: bindings::kobj_attribute__bindgen_ty_2 {
                         store: Some(Self::kobj_store_callback),
+                        #[cfg(CONFIG_CFI)]
+                        store_const: None,
                     },
                 }),
             },
@@ -212,9 +217,13 @@ impl<T: GroupOperations> Group<T> {
                     attr,
                     __bindgen_anon_1: bindings::device_attribute__bindgen_ty_1 {
                         show: Some(Self::dev_show_callback),
+                        #[cfg(CONFIG_CFI)]
+                        show_const: None,
                     },
                     __bindgen_anon_2: bindings::device_attribute__bindgen_ty_2 {
                         store: Some(Self::dev_store_callback),
+                        #[cfg(CONFIG_CFI)]
+                        store_const: None,
                     },
                 }),
             },
