@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod plan;
+mod provoke;
 mod report;
 mod run;
 mod system;
@@ -44,13 +45,22 @@ fn serve() -> std::io::Result<()> {
         return run::shell(modules);
     }
     let mut report = Report::open()?;
-    let passed = match plan {
-        Ok(plan) => run::run(&plan, &mut report)?,
+    let passed = match &plan {
+        Ok(plan) => run::run(plan, &mut report)?,
         Err(word) => {
             report.event(&format!("error unknown word for init: {word}"))?;
             false
         }
     };
+    if let Ok(Plan {
+        provoke: Some(what),
+        ..
+    }) = &plan
+    {
+        if provoke::provoke(what, &mut report)?.is_break() {
+            return Ok(());
+        }
+    }
     report.event(&format!("taint {}", system::taint()))?;
     report.event(if passed {
         "verdict passed"

@@ -8,6 +8,7 @@
 //! | `module=NAME` | load it first; may come several times |
 //! | `suite=NAME` | run this one of `/tests` (or `kunit`); several times; none: all |
 //! | `filter=TEXT` | only tests whose name contains it |
+//! | `provoke=WHAT` | misbehave in the end, see [`crate::provoke`] |
 
 /// What to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,7 +16,7 @@ pub(crate) enum Mode {
     /// The guest tests.
     #[default]
     Tests,
-    /// `/demo`.
+    /// `/bin/demo`.
     Demo,
     /// A shell on the console, without a report.
     Shell,
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) suites: Vec<String>,
     /// Passed on to the test programs.
     pub(crate) filter: Option<String>,
+    /// What to do wrong, so that the harness can be seen to notice.
+    pub(crate) provoke: Option<String>,
 }
 
 impl Plan {
@@ -46,6 +49,7 @@ impl Plan {
                 Some(("module", name)) => plan.modules.push(name.to_owned()),
                 Some(("suite", name)) => plan.suites.push(name.to_owned()),
                 Some(("filter", text)) => plan.filter = Some(text.to_owned()),
+                Some(("provoke", what)) => plan.provoke = Some(what.to_owned()),
                 _ => return Err(word),
             }
         }
@@ -65,12 +69,13 @@ mod tests {
     fn words_are_read() {
         assert_eq!(parse(""), Ok(Plan::default()));
         assert_eq!(
-            parse("mode=demo module=a module=b suite=s filter=a=b"),
+            parse("mode=demo module=a module=b suite=s filter=a=b provoke=mute"),
             Ok(Plan {
                 mode: Mode::Demo,
                 modules: vec!["a".into(), "b".into()],
                 suites: vec!["s".into()],
                 filter: Some("a=b".into()),
+                provoke: Some("mute".into()),
             })
         );
         for bad in ["mode=x", "tests", "modules=a"] {

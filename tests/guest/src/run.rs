@@ -39,7 +39,7 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> io::Result<bool> {
         }
     }
     if plan.mode == Mode::Demo {
-        return program("demo", &mut Command::new("/demo"), report);
+        return program("demo", &mut Command::new("/bin/demo"), report);
     }
     let suites = if plan.suites.is_empty() {
         all_suites()?

@@ -6,9 +6,8 @@
 //! |---|---|
 //! | `/init` | package `guest`, the program that runs all else |
 //! | `/tests/NAME` | the guest tests, one libtest binary per file |
-//! | `/bin/vmig` | the command |
-//! | `/bin/busybox` | a shell, for people and for the demo; init links its applets into `/bin` |
-//! | `/demo` | `tests/guest/demo`, if there is one |
+//! | `/bin/vmig`, `/bin/demo`, ... | the command, the demo and its tools |
+//! | `/bin/busybox` | a shell, for people; init links its applets into `/bin` |
 //! | `/lib/modules/RELEASE/` | the kernel's modules and `extra/vmig.ko`, with `modules.dep` |
 
 use std::fs::{self, File};
@@ -28,7 +27,7 @@ pub(crate) fn write(
     paths: &Paths,
     dir: &Path,
     kernel: &Kernel,
-    module: Option<&Path>,
+    module: &Path,
     programs: &[Program],
 ) -> Result<PathBuf> {
     let place = dir.join("initrd");
@@ -49,10 +48,6 @@ pub(crate) fn write(
     archive.file("bin/busybox", &read(&paths.root()?.join("bin/busybox"))?)?;
     // The kernel calls it for `request_module`.
     archive.symlink("sbin/modprobe", "/bin/busybox")?;
-    let demo = paths.checkout.join("tests/guest/demo");
-    if demo.exists() {
-        archive.file("demo", &read(&demo)?)?;
-    }
     let tree = modules(paths, dir, kernel, module)?;
     add_tree(
         &mut archive,
@@ -64,15 +59,13 @@ pub(crate) fn write(
 }
 
 /// The kernel's modules and ours in one tree, indexed by depmod.
-fn modules(paths: &Paths, dir: &Path, kernel: &Kernel, module: Option<&Path>) -> Result<PathBuf> {
+fn modules(paths: &Paths, dir: &Path, kernel: &Kernel, module: &Path) -> Result<PathBuf> {
     let base = dir.join("modules");
     let tree = base.join("lib/modules").join(&kernel.release);
     copy_tree(&kernel.modules(), &tree)?;
-    if let Some(module) = module {
-        fs::create_dir_all(tree.join("extra"))?;
-        fs::copy(module, tree.join("extra/vmig.ko"))
-            .with_context(|| format!("cannot read {}", module.display()))?;
-    }
+    fs::create_dir_all(tree.join("extra"))?;
+    fs::copy(module, tree.join("extra/vmig.ko"))
+        .with_context(|| format!("cannot read {}", module.display()))?;
     let mut depmod = paths.in_root("depmod", &paths.checkout);
     depmod.arg("-b").arg(&base).arg(&kernel.release);
     step::run("depmod", &mut depmod, &dir.join("depmod.log"))?;

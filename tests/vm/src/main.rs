@@ -19,6 +19,8 @@ mod paths;
 mod programs;
 mod qemu;
 mod report;
+mod screen;
+mod selftest;
 mod source;
 mod step;
 mod verbs;
@@ -33,6 +35,7 @@ usage: cargo vmtest VERB
   check                  what needs no VM and no build root
   modules                vmig.ko for the VM's kernel
   boot [SUITE [FILTER]]  guest tests only: all, one suite, or some tests of it
+  selftest               runs that the harness has to judge as failed
   demo                   the demonstration
   shell                  a shell in the VM";
 
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         ["boot", suite] => verbs::boot(Some(suite), None),
         ["boot", suite, filter] => verbs::boot(Some(suite), Some(filter)),
         ["modules"] => verbs::modules(),
+        ["selftest"] => verbs::selftest(),
         ["demo"] => verbs::demo(),
         ["shell"] => verbs::shell(),
         _ => {

@@ -23,7 +23,7 @@ use crate::verdict;
 /// For the whole run; emulation on a busy machine is slow.
 const TOTAL: Duration = Duration::from_secs(30 * 60);
 /// Without a byte on either channel. Longer than the kernel's own detection of hung tasks.
-const SILENCE: Duration = Duration::from_secs(4 * 60);
+pub(crate) const SILENCE: Duration = Duration::from_secs(4 * 60);
 /// From the verdict to power-off.
 const POWER_OFF: Duration = Duration::from_secs(20);
 /// After the first line of trouble, for the rest of the kernel's report.
@@ -73,12 +73,16 @@ fn command(paths: &Paths, kernel: &Kernel, initrd: &Path, init: &[String]) -> Co
     qemu
 }
 
-/// Boots and watches until the end; `init` are the words for init, `output` gets the report channel live.
+/// Boots and watches until the end.
+///
+/// `init` are the words for init, `silence` is how long both channels may be still ([`SILENCE`]),
+/// `output` gets the report channel live.
 pub(crate) fn run(
     paths: &Paths,
     kernel: &Kernel,
     initrd: &Path,
     init: &[String],
+    silence: Duration,
     output: &mut dyn FnMut(&[u8]),
 ) -> Result<Ended> {
     let dir = initrd.parent().context("the image has no directory")?;
@@ -134,8 +138,8 @@ pub(crate) fn run(
             break;
         } else if verdict.is_some_and(|since| since.elapsed() > POWER_OFF) {
             Some("the VM does not power off".to_owned())
-        } else if active.elapsed() > SILENCE {
-            Some(format!("no sign of life for {} s", SILENCE.as_secs()))
+        } else if active.elapsed() > silence {
+            Some(format!("no sign of life for {} s", silence.as_secs()))
         } else if start.elapsed() > TOTAL {
             Some(format!(
                 "not finished after {} minutes",

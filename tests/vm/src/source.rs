@@ -14,7 +14,7 @@ fn licence(path: &str) -> Option<&'static [&'static str]> {
     let commented = matches!(extension, "rs" | "toml" | "c" | "h" | "S" | "sh" | "config")
         || matches!(
             name,
-            "Kbuild" | "Makefile" | "run" | "build-root" | "in-root" | "demo" | ".editorconfig"
+            "Kbuild" | "Makefile" | "run" | "build-root" | "in-root" | ".editorconfig"
         );
     if !commented {
         None

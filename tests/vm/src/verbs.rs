@@ -10,6 +10,7 @@ use crate::kernel::Kernel;
 use crate::module::{self, Pass};
 use crate::paths::Paths;
 use crate::report::Report;
+use crate::selftest;
 use crate::vm::Parts;
 
 /// Everything.
@@ -47,10 +48,8 @@ fn in_root(paths: &Paths, report: &mut Report) {
     if let Some(judgement) = report.step("VM", || parts.tests(paths, None, None)) {
         report.judged("VM", judgement);
     }
-    if paths.checkout.join("tests/guest/demo").exists() {
-        if let Some(judgement) = report.step("demo", || parts.demo(paths)) {
-            report.judged("demo", judgement);
-        }
+    if let Some(judgement) = report.step("demo", || parts.demo(paths)) {
+        report.judged("demo", judgement);
     }
 }
 
@@ -73,6 +72,16 @@ pub(crate) fn boot(suite: Option<&str>, filter: Option<&str>) -> Result<bool> {
     Ok(report.finish())
 }
 
+/// Does the harness notice what it should?
+pub(crate) fn selftest() -> Result<bool> {
+    let paths = Paths::find()?;
+    let mut report = Report::default();
+    if let Some(parts) = report.step("build", || Parts::ensure(&paths)) {
+        selftest::run(&paths, &parts, &mut report);
+    }
+    Ok(report.finish())
+}
+
 /// The module for the VM's kernel.
 pub(crate) fn modules() -> Result<bool> {
     let paths = Paths::find()?;
@@ -86,7 +95,7 @@ pub(crate) fn demo() -> Result<bool> {
     let paths = Paths::find()?;
     let judgement = Parts::ensure(&paths)?.demo(&paths)?;
     for problem in &judgement.problems {
-        println!("FAILED: {problem}");
+        println!("demo: {problem}");
     }
     Ok(judgement.problems.is_empty()
         && judgement

@@ -3,15 +3,17 @@
 //! One VM run from sources to judgement.
 
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
+use tempfile::TempDir;
 
 use crate::kernel::Kernel;
 use crate::module::{self, Pass};
 use crate::paths::Paths;
 use crate::programs::{self, Program};
+use crate::screen::Screen;
 use crate::verdict::{self, Judgement, Wanted};
 use crate::{image, qemu};
 
@@ -29,6 +31,15 @@ pub(crate) struct Parts {
     pub(crate) programs: Vec<Program>,
 }
 
+/// One run, ended.
+struct Run {
+    judgement: Judgement,
+    /// The last lines of the console.
+    console: Vec<String>,
+    /// Image and logs.
+    dir: TempDir,
+}
+
 impl Parts {
     /// Builds what is not up to date.
     pub(crate) fn ensure(paths: &Paths) -> Result<Self> {
@@ -43,56 +54,11 @@ impl Parts {
 
     /// The names of the guest's test programs, and that of the KUnit results.
     pub(crate) fn suites(&self) -> Vec<String> {
-        let tests = self
-            .programs
-            .iter()
-            .filter(|program| program.test)
-            .map(|program| program.name.clone());
+        let tests = self.programs.iter().filter(|program| program.test);
+        let names = tests.map(|program| program.name.clone());
         std::iter::once(verdict::KUNIT.to_owned())
-            .chain(tests)
+            .chain(names)
             .collect()
-    }
-
-    fn run(&self, paths: &Paths, mut words: Vec<String>, wanted: &Wanted) -> Result<Judgement> {
-        fs::create_dir_all(&paths.work)?;
-        let dir = tempfile::Builder::new()
-            .prefix("run-")
-            .tempdir_in(&paths.work)?;
-        let initrd = image::write(
-            paths,
-            dir.path(),
-            &self.kernel,
-            Some(&self.module),
-            &self.programs,
-        )?;
-        words.extend(MODULES.iter().map(|name| format!("module={name}")));
-        let mut output = |bytes: &[u8]| {
-            // The lines of init are for the judge.
-            let text = String::from_utf8_lossy(bytes).replace(verdict::MARK, "# ");
-            print!("{text}");
-            std::io::stdout().flush().ok();
-        };
-        let ended = qemu::run(paths, &self.kernel, &initrd, &words, &mut output)?;
-        let mut judgement = verdict::judge(&ended.channel, wanted);
-        // What the console says comes before what followed from it.
-        judgement.problems.splice(0..0, ended.trouble);
-        let bad = !judgement.problems.is_empty();
-        if bad {
-            println!("\n-- last lines of the console");
-            for line in &ended.last_lines {
-                println!("| {line}");
-            }
-        }
-        if bad || judgement.suites.iter().any(|(_, counts)| counts.failed > 0) {
-            // Only the logs are worth keeping.
-            fs::remove_file(&initrd).ok();
-            fs::remove_dir_all(dir.path().join("modules")).ok();
-            println!(
-                "-- console.log and report.log are in {}",
-                dir.keep().display()
-            );
-        }
-        Ok(judgement)
     }
 
     /// Runs the guest tests: all, or one suite, or the tests of it whose name has `filter` in it.
@@ -104,31 +70,64 @@ impl Parts {
     ) -> Result<Judgement> {
         let suites = suite.map_or_else(|| self.suites(), |one| vec![one.to_owned()]);
         let mut words: Vec<String> = suites.iter().map(|name| format!("suite={name}")).collect();
-        words.push("mode=tests".to_owned());
         words.extend(filter.map(|text| format!("filter={text}")));
-        self.run(
-            paths,
-            words,
-            &Wanted {
-                suites,
-                filtered: filter.is_some(),
-                counted: true,
-            },
-        )
+        let wanted = Wanted {
+            suites,
+            filtered: filter.is_some(),
+            counted: true,
+        };
+        let run = self.run(paths, words, &wanted, qemu::SILENCE, &mut Screen::tests())?;
+        Ok(run.show())
     }
 
     /// Runs the demo.
     pub(crate) fn demo(&self, paths: &Paths) -> Result<Judgement> {
         let wanted = Wanted {
             suites: vec!["demo".to_owned()],
-            filtered: false,
-            counted: false,
+            ..Wanted::default()
         };
-        self.run(paths, vec!["mode=demo".to_owned()], &wanted)
+        let words = vec!["mode=demo".to_owned()];
+        Ok(self
+            .run(paths, words, &wanted, qemu::SILENCE, &mut Screen::plain())?
+            .show())
     }
+
+    /// A run that is to fail: init does `what` wrong after a suite that passes.
+    pub(crate) fn provoke(
+        &self,
+        paths: &Paths,
+        what: &str,
+        silence: Duration,
+    ) -> Result<Judgement> {
+        let suite = Self::PROVOKED.to_owned();
+        let words = vec![format!("suite={suite}"), format!("provoke={what}")];
+        let wanted = Wanted {
+            suites: vec![suite],
+            filtered: false,
+            counted: true,
+        };
+        Ok(self
+            .run(paths, words, &wanted, silence, &mut Screen::dark())?
+            .judgement)
+    }
+
+    /// The suite that runs, and passes, before a run is made to fail: the tests of init itself.
+    const PROVOKED: &str = "init";
 
     /// A shell on this terminal.
     pub(crate) fn shell(&self, paths: &Paths) -> Result<()> {
+        let (dir, initrd) = self.image(paths)?;
+        qemu::shell(
+            paths,
+            &self.kernel,
+            &initrd,
+            &words(vec!["mode=shell".to_owned()]),
+        )?;
+        drop(dir);
+        Ok(())
+    }
+
+    fn image(&self, paths: &Paths) -> Result<(TempDir, PathBuf)> {
         fs::create_dir_all(&paths.work)?;
         let dir = tempfile::Builder::new()
             .prefix("run-")
@@ -137,11 +136,72 @@ impl Parts {
             paths,
             dir.path(),
             &self.kernel,
-            Some(&self.module),
+            &self.module,
             &self.programs,
         )?;
-        let mut words = vec!["mode=shell".to_owned()];
-        words.extend(MODULES.iter().map(|name| format!("module={name}")));
-        qemu::shell(paths, &self.kernel, &initrd, &words)
+        Ok((dir, initrd))
+    }
+
+    fn run(
+        &self,
+        paths: &Paths,
+        asked: Vec<String>,
+        wanted: &Wanted,
+        silence: Duration,
+        screen: &mut Screen,
+    ) -> Result<Run> {
+        let (dir, initrd) = self.image(paths)?;
+        let mut output = |bytes: &[u8]| screen.show(bytes);
+        let ended = qemu::run(
+            paths,
+            &self.kernel,
+            &initrd,
+            &words(asked),
+            silence,
+            &mut output,
+        )?;
+        let mut judgement = verdict::judge(&ended.channel, wanted);
+        // What the console says comes before what followed from it.
+        judgement.problems.splice(0..0, ended.trouble);
+        Ok(Run {
+            judgement,
+            console: ended.last_lines,
+            dir,
+        })
+    }
+}
+
+/// The words for init: those given, and the modules to load.
+fn words(mut words: Vec<String>) -> Vec<String> {
+    words.extend(MODULES.iter().map(|name| format!("module={name}")));
+    words
+}
+
+impl Run {
+    /// Shows and keeps what helps to understand a failure.
+    fn show(self) -> Judgement {
+        let problems = !self.judgement.problems.is_empty();
+        if problems {
+            println!("\n-- last lines of the console");
+            for line in &self.console {
+                println!("| {line}");
+            }
+        }
+        if problems
+            || self
+                .judgement
+                .suites
+                .iter()
+                .any(|(_, counts)| counts.failed > 0)
+        {
+            // Only the logs are worth keeping.
+            fs::remove_file(self.dir.path().join("initrd")).ok();
+            fs::remove_dir_all(self.dir.path().join("modules")).ok();
+            println!(
+                "-- console.log and report.log are in {}",
+                self.dir.keep().display()
+            );
+        }
+        self.judgement
     }
 }
