@@ -36,7 +36,24 @@ endif
 helper:
 	$(cargo) build --release --package vmig-cli
 
+# What `make helper` left, whoever ran it; built only if there is nothing.
+install: prefix := $(DESTDIR)$(PREFIX)
+install:
+	@set -e; vmig=$$(ls -t target/release/vmig $(target)/release/vmig target/root/release/vmig 2> /dev/null | head -n 1); \
+	[ -n "$$vmig" ] || { $(MAKE) helper; vmig=$(target)/release/vmig; }; \
+	install -D -m 755 "$$vmig" $(prefix)/bin/vmig
+	install -d $(addprefix $(prefix)/share/,man/man1 \
+		bash-completion/completions zsh/site-functions fish/vendor_completions.d)
+	$(prefix)/bin/vmig man --directory $(prefix)/share/man/man1
+	$(prefix)/bin/vmig completions bash > $(prefix)/share/bash-completion/completions/vmig
+	$(prefix)/bin/vmig completions zsh > $(prefix)/share/zsh/site-functions/_vmig
+	$(prefix)/bin/vmig completions fish > $(prefix)/share/fish/vendor_completions.d/vmig.fish
+ifneq ($(KDIR),)
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/target/module \
+		INSTALL_MOD_PATH=$(DESTDIR) modules_install
+endif
+
 clean:
 	rm -rf target
 
-.PHONY: help demo test check modules helper clean
+.PHONY: help demo test check modules helper install clean

@@ -23,11 +23,9 @@ pub(crate) fn run(paths: &Paths, report: &mut Report) {
     report.check("no unsafe outside driver/abstractions", || {
         each_file(paths, source::unsafe_lines)
     });
-    if paths.checkout.join("sysfs-abi.md").exists() {
-        report.check("blocks of sysfs-abi.md", || {
-            none_of(source::abi(&read(paths, "sysfs-abi.md")?))
-        });
-    }
+    report.check("blocks of sysfs-abi.md", || {
+        none_of(source::abi(&read(paths, "sysfs-abi.md")?))
+    });
     report.check("format", || format(paths));
     report.check("clippy", || clippy(paths));
     report.suite("cargo tests", || Ok(((), cargo_tests(paths)?)));
@@ -48,6 +46,7 @@ pub(crate) fn oldest_rust(paths: &Paths) -> Result<()> {
 /// The kernel's own tool has nothing to say about `sysfs-abi.md`.
 pub(crate) fn kernel_abi_tool(paths: &Paths, headers: &std::path::Path) -> Result<()> {
     let dir = paths.work.join("abi");
+    fs::remove_dir_all(&dir).ok();
     fs::create_dir_all(dir.join("testing"))?;
     fs::write(dir.join("testing/sysfs-vmig"), read(paths, "sysfs-abi.md")?)?;
     let mut python = paths.in_root("python3", &paths.checkout);

@@ -11,11 +11,13 @@ fn licence(path: &str) -> Option<&'static [&'static str]> {
     const EITHER: &[&str] = &["GPL-2.0-only OR MIT", "GPL-2.0-only"];
     let name = path.rsplit('/').next().unwrap_or(path);
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    let commented = matches!(extension, "rs" | "toml" | "c" | "h" | "S" | "sh" | "config")
-        || matches!(
-            name,
-            "Kbuild" | "Makefile" | "run" | "build-root" | "in-root" | ".editorconfig"
-        );
+    let commented = matches!(
+        extension,
+        "rs" | "toml" | "c" | "h" | "S" | "sh" | "config" | "md"
+    ) || matches!(
+        name,
+        "Kbuild" | "Makefile" | "run" | "build-root" | "in-root" | ".editorconfig"
+    );
     if !commented {
         None
     } else if path.starts_with("driver/model/") || path.starts_with("helper/") {
@@ -39,7 +41,7 @@ pub(crate) fn spdx(path: &str, text: &str) -> Option<String> {
     let Some((_, given)) = line.split_once("SPDX-License-Identifier: ") else {
         return Some(format!("{path}: no SPDX line"));
     };
-    let given = given.trim_end_matches("*/").trim();
+    let given = given.trim_end_matches("*/").trim_end_matches("-->").trim();
     (!allowed.contains(&given)).then(|| {
         format!(
             "{path}: licence {given:?}, expected {:?}",
@@ -168,7 +170,12 @@ mod tests {
                 false,
             ),
             ("helper/schemas/a.json", "{}", true),
-            ("README.md", "# vmig\n", true),
+            (
+                "README.md",
+                "<!-- SPDX-License-Identifier: GPL-2.0-only OR MIT -->\n",
+                true,
+            ),
+            ("README.md", "# vmig\n", false),
         ] {
             assert_eq!(spdx(path, text).is_none(), good, "{path} {text:?}");
         }
