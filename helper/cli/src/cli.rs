@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{
     ArgAction,
+    ArgGroup,
     Args,
     Parser,
     Subcommand,
@@ -99,10 +100,32 @@ pub enum Color {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// List the mdev types of this host: models, free instances, staged entries
+    Types(Types),
     /// Show the migration information of sources
     Info(Info),
+    /// Print the migration parameter list of a device
+    Params(Params),
     /// Say whether a migration parameter list is accepted, and every reason why not
     Check(Check),
+    /// Print the commands that carry a list over to a destination
+    Commands(Commands),
+    /// Hand parameters to a type, for a device that does not exist yet
+    Stage(Stage),
+    /// Forget staged parameters
+    Unstage(Unstage),
+    /// Create a device with the parameters of a list, or none at all
+    Create(Create),
+    /// Change parameters of a device
+    Set(Set),
+    /// Remove a device that is not in use
+    Remove(Remove),
+    /// Save, load or show the state of a device
+    State(State),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print manual pages
+    Man(Man),
 }
 
 /// A migration parameter list that must be given.
@@ -120,6 +143,18 @@ const SOURCES: &str =
     "Where to read: a directory of an mdev type, PARENT/TYPE, a file of migration \
 information or inventories, a directory of such files (*.json), `-` for standard input, \
 exec:PROGRAM for a program that prints its own; nothing: this host";
+
+/// Options of `types`.
+#[derive(Args, Debug)]
+pub struct Types {}
+
+/// Options of `params`.
+#[derive(Args, Debug)]
+pub struct Params {
+    #[doc = "The device."]
+    #[arg(value_name = "DEVICE", help = DEVICE)]
+    pub device: String,
+}
 
 /// Options of `info`.
 #[derive(Args, Debug)]
@@ -144,4 +179,231 @@ pub struct Check {
     #[doc = "Sources."]
     #[arg(value_name = "SOURCE", help = SOURCES)]
     pub sources: Vec<String>,
+}
+
+const DEVICE: &str = "UUID of a mediated device, or its directory in sysfs";
+
+const DESTINATION: &str = "mdev type of this host: PARENT/TYPE, or the type's directory";
+
+/// Options of `commands`.
+#[derive(Args, Debug)]
+pub struct Commands {
+    /// The list.
+    #[command(flatten)]
+    pub from: FromList,
+    /// Source with the one destination
+    #[arg(long, value_name = "DESTINATION")]
+    pub to: String,
+    /// Whose commands to print
+    #[arg(long, value_enum, default_value = "vmig", value_name = "TOOL")]
+    pub tool: Tool,
+    /// UUID of the new device; without it each run of the commands makes a new one
+    #[arg(long, value_name = "UUID")]
+    pub uuid: Option<String>,
+    /// The contents of the new device are to survive close
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Whose commands to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Tool {
+    /// vmig itself.
+    Vmig,
+}
+
+/// Where the values of a new device come from.
+#[derive(Args, Debug)]
+pub struct Values {
+    /// Migration parameter list: text or vmig.params/1, `-` is standard input
+    #[arg(long, value_name = "LIST", conflicts_with = "new")]
+    pub from: Option<String>,
+    /// Device model of a text list that does not begin with one
+    #[arg(long, value_name = "MODEL", requires = "from")]
+    pub model: Option<String>,
+    /// The initial values of the type
+    #[arg(long)]
+    pub new: bool,
+}
+
+impl Values {
+    /// The list, if one is given.
+    pub fn from(&self) -> Option<FromList> {
+        from(self.from.as_ref(), self.model.as_ref())
+    }
+}
+
+fn from(list: Option<&String>, model: Option<&String>) -> Option<FromList> {
+    Some(FromList {
+        list: list?.clone(),
+        model: model.cloned(),
+    })
+}
+
+/// Options of `stage`.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("values").args(["from", "new"]).required(true))]
+pub struct Stage {
+    #[doc = "The type."]
+    #[arg(value_name = "DESTINATION", help = DESTINATION)]
+    pub destination: String,
+    /// UUID of the device that is to be; without it one is made and printed
+    #[arg(value_name = "UUID")]
+    pub uuid: Option<String>,
+    /// The values.
+    #[command(flatten)]
+    pub values: Values,
+    /// Print what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Options of `unstage`.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("which").args(["uuids", "all"]).required(true))]
+pub struct Unstage {
+    /// UUIDs of the entries
+    #[arg(value_name = "UUID")]
+    pub uuids: Vec<String>,
+    /// All entries
+    #[arg(long)]
+    pub all: bool,
+    #[doc = "The type."]
+    #[arg(
+        long,
+        value_name = "DESTINATION",
+        help = "Only at this mdev type of this host"
+    )]
+    pub at: Option<String>,
+    /// Print what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Options of `create`.
+#[derive(Args, Debug)]
+pub struct Create {
+    #[doc = "The type."]
+    #[arg(value_name = "DESTINATION", help = DESTINATION)]
+    pub destination: String,
+    /// UUID of the device; without it one is made and printed
+    #[arg(value_name = "UUID")]
+    pub uuid: Option<String>,
+    /// The values.
+    #[command(flatten)]
+    pub values: Values,
+    /// The contents survive close
+    #[arg(long)]
+    pub keep: bool,
+    /// Print what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Options of `set`.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("what").args(["params", "from", "keep"]).required(true).multiple(true))]
+pub struct Set {
+    #[doc = "The device."]
+    #[arg(value_name = "DEVICE", help = DEVICE)]
+    pub device: String,
+    /// Parameters and their new values
+    #[arg(value_name = "NAME=VALUE", conflicts_with = "from")]
+    pub params: Vec<String>,
+    /// All parameters as this list says: text or vmig.params/1, `-` is standard input
+    #[arg(long, value_name = "LIST")]
+    pub from: Option<String>,
+    /// Device model of a text list that does not begin with one
+    #[arg(long, value_name = "MODEL", requires = "from")]
+    pub model: Option<String>,
+    /// Whether the contents survive close
+    #[arg(long, value_enum, value_name = "on|off", hide_possible_values = true)]
+    pub keep: Option<Switch>,
+    /// Print what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl Set {
+    /// The list, if one is given.
+    pub fn from(&self) -> Option<FromList> {
+        from(self.from.as_ref(), self.model.as_ref())
+    }
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// Options of `remove`.
+#[derive(Args, Debug)]
+pub struct Remove {
+    #[doc = "The device."]
+    #[arg(value_name = "DEVICE", help = DEVICE)]
+    pub device: String,
+    /// Print what would be written
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Options of `state`.
+#[derive(Args, Debug)]
+pub struct State {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: StateVerb,
+}
+
+/// The verbs of `state`.
+#[derive(Debug, Subcommand)]
+pub enum StateVerb {
+    /// Copy the state of a device to a file; the device keeps it
+    Save(StateFile),
+    /// Give a device the state in a file
+    Load(StateFile),
+    /// Show what a state file of a vmig device holds
+    Show(StateShow),
+}
+
+/// Options of `state save` and `state load`.
+#[derive(Args, Debug)]
+pub struct StateFile {
+    /// UUID of a mediated device, or the directory of any VFIO device in sysfs
+    #[arg(value_name = "DEVICE")]
+    pub device: String,
+    /// The file; `-` is standard output or input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: String,
+}
+
+/// Options of `state show`.
+#[derive(Args, Debug)]
+pub struct StateShow {
+    /// The file; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub file: String,
+}
+
+/// Options of `completions`.
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Options of `man`.
+#[derive(Args, Debug)]
+pub struct Man {
+    /// The verb; nothing: vmig as a whole
+    #[arg(value_name = "VERB")]
+    pub verb: Vec<String>,
+    /// Write all pages into this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
+    pub directory: Option<PathBuf>,
 }

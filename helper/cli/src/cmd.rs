@@ -3,7 +3,18 @@
 //! The verbs, one file each.
 
 mod check;
+mod commands;
+mod completions;
+mod create;
 mod info;
+mod man;
+mod params;
+mod remove;
+mod set;
+mod stage;
+mod state;
+mod types;
+mod unstage;
 
 use crate::{
     cli::Verb,
@@ -19,7 +30,18 @@ use crate::{
 /// Why it could not be done; nothing has been told to the user then.
 pub fn run(verb: &Verb, context: &mut Context<'_>) -> Result<Exit, Failure> {
     match verb {
-        Verb::Check(args) => check::run(args, context),
+        Verb::Types(args) => types::run(args, context),
         Verb::Info(args) => info::run(args, context),
+        Verb::Params(args) => params::run(args, context),
+        Verb::Check(args) => check::run(args, context),
+        Verb::Commands(args) => commands::run(args, context),
+        Verb::Stage(args) => stage::run(args, context),
+        Verb::Unstage(args) => unstage::run(args, context),
+        Verb::Create(args) => create::run(args, context),
+        Verb::Set(args) => set::run(args, context),
+        Verb::Remove(args) => remove::run(args, context),
+        Verb::State(args) => state::run(args, context),
+        Verb::Completions(args) => completions::run(args, context),
+        Verb::Man(args) => man::run(args, context),
     }
 }

@@ -37,6 +37,7 @@ use crate::{
         Message,
         LINES_MAX, //
     },
+    interrupt::Interrupt,
     text::{
         escape,
         escape_json,
@@ -58,12 +59,26 @@ pub struct Io<'a> {
     pub err_terminal: bool,
     /// Whether the environment asks for no colour.
     pub plain: bool,
+    /// Whether the user has interrupted.
+    pub interrupt: Interrupt,
+}
+
+/// The streams of a [`Context`], borrowed one by one.
+pub struct Streams<'a> {
+    /// Standard input.
+    pub stdin: &'a mut dyn Read,
+    /// Standard output.
+    pub out: &'a mut dyn Write,
+    /// Standard error, where someone watches it.
+    pub progress: Option<&'a mut dyn Write>,
 }
 
 /// The system, the streams and the global options.
 pub struct Context<'a> {
     /// Where things are read and written.
     pub system: System,
+    /// Whether the user has interrupted.
+    pub interrupt: Interrupt,
     io: Io<'a>,
     json: bool,
     color: bool,
@@ -81,6 +96,7 @@ impl<'a> Context<'a> {
         };
         Self {
             system,
+            interrupt: io.interrupt.clone(),
             io,
             json: global.output == Output::Json,
             color,
@@ -211,6 +227,21 @@ impl<'a> Context<'a> {
     /// Tells the user about an input that could not be read, where the others could.
     pub fn complain(&mut self, error: &Error) {
         self.tell(&failure::input(error));
+    }
+
+    /// Whether standard output is a terminal.
+    pub fn out_terminal(&self) -> bool {
+        self.io.out_terminal
+    }
+
+    /// The streams themselves, for data that is no text.
+    pub fn streams(&mut self) -> Streams<'_> {
+        let watched = self.io.err_terminal && !self.quiet;
+        Streams {
+            stdin: &mut *self.io.stdin,
+            out: &mut *self.io.out,
+            progress: watched.then_some(&mut *self.io.err),
+        }
     }
 
     /// Reads the sources and tells what is odd about them.

@@ -45,6 +45,8 @@ impl Message {
 pub enum Failure {
     /// An input could not be read or understood.
     Input(Error),
+    /// A state stream is broken: the device says so.
+    Broken(Message),
     /// The command line makes no sense.
     Usage(Message),
     /// The answer is no: a rule refused, and nothing was written.
@@ -66,6 +68,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Input(error) => error.into(),
+            Self::Broken(_) => Exit::Input,
             Self::Usage(_) => Exit::Usage,
             Self::Refused(_) => Exit::No,
             Self::Environment(_) => Exit::Environment,
@@ -81,7 +84,8 @@ impl Failure {
     pub fn message(&self) -> Option<Message> {
         match self {
             Self::Input(error) => Some(input(error)),
-            Self::Usage(message)
+            Self::Broken(message)
+            | Self::Usage(message)
             | Self::Refused(message)
             | Self::Environment(message)
             | Self::Undone(message)

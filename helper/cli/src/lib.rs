@@ -5,25 +5,32 @@
 //! - [`cli`]: the command line, parsed and nothing else;
 //! - [`context`]: what a verb works with: the system, the streams, the global options;
 //! - [`cmd`]: the verbs, one file each;
+//! - [`place`]: types, devices and full sets that the command line names;
+//! - [`change`], [`interrupt`], [`report`]: writes that are done as a whole or undone;
 //! - [`exit`], [`failure`]: exit status, and errors as users see them;
 //! - [`text`]: tables, escapes and colour;
 //! - [`guard`]: what becomes of panics.
 //!
 #![forbid(unsafe_code)]
 
+pub mod change;
 pub mod cli;
 pub mod cmd;
 pub mod context;
 pub mod exit;
 pub mod failure;
 pub mod guard;
+pub mod interrupt;
+pub mod place;
+pub mod report;
 pub mod text;
 
 use std::{
     ffi::OsString,
     io::{
         self,
-        IsTerminal, //
+        IsTerminal,
+        Write, //
     },
     path::PathBuf,
 };
@@ -38,13 +45,22 @@ use crate::{
         Io, //
     },
     exit::Exit,
+    interrupt::{
+        Interrupt,
+        Patient, //
+    },
     text::escape_lines, //
 };
 
 /// Runs the command line of this process.
 pub fn run_process() -> Exit {
-    let (mut stdin, mut out, mut err) = (io::stdin(), io::stdout(), io::stderr());
+    let (mut out, mut err) = (io::stdout(), io::stderr());
     let (out_terminal, err_terminal) = (out.is_terminal(), err.is_terminal());
+    let interrupt = Interrupt::default();
+    if let Err(error) = interrupt.watch() {
+        let _ = writeln!(err, "vmig: warning: cannot watch for signals: {error}");
+    }
+    let mut stdin = Patient::new(io::stdin(), &interrupt);
     let plain = std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty())
         || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     run(
@@ -56,6 +72,7 @@ pub fn run_process() -> Exit {
             out_terminal,
             err_terminal,
             plain,
+            interrupt,
         },
         System::new,
     )

@@ -71,7 +71,7 @@ pub fn check(list: &List, model: &str, document: &Document) -> Outcome {
 fn mismatch(list: &List, model: &str, document: &Document) -> Outcome {
     let reason = Reason {
         models: Some(document.models.keys().cloned().collect()),
-        message: format!("the device is a {}, this is a {model}", list.model),
+        message: format!("the list is for {}, this is {model}", list.model),
         ..Reason::new(ReasonCode::ModelMismatch)
     };
     Outcome {
