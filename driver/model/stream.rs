@@ -49,6 +49,7 @@
 //!   `Class::Mismatch`. A refused stream stays refused.
 
 pub mod params;
+pub mod read;
 pub mod wire;
 
 use crate::{

@@ -2,8 +2,68 @@
 
 //! A 16550A or TI 16750 that is looped to itself.
 //!
-//! Texas Instruments TL16C550D and TL16C750 data sheets; register names of
+//! After the Texas Instruments data sheets TL16C550D and TL16C750; names as in
 //! [`include/uapi/linux/serial_reg.h`](srctree/include/uapi/linux/serial_reg.h).
+//!
+//! # Registers
+//!
+//! | offset | register | reset | bits | state |
+//! |---|---|---|---|---|
+//! | 0 read | RBR | - | first character of the receiver, 0 if there is none; reading removes it | receiver |
+//! | 0 write | THR | - | appends to the transmitter | transmitter |
+//! | 0 DLAB | DLL | 00 | all | all |
+//! | 1 | IER | 00 | 0 RDI, 1 THRI, 2 RLSI, 3 MSI; 16750: 4 and 5 sleep, without effect | all |
+//! | 1 DLAB | DLM | 00 | all | all |
+//! | 2 read | IIR | 01 | 0-3 source, 5 64-byte mode, 6 and 7 FIFOs on | function of the others |
+//! | 2 write | FCR | 00 | 0 enable, 1 and 2 clear, 3 DMA mode (no effect), 5 64-byte mode (16750), 6 and 7 trigger | 0, 3, 5-7 |
+//! | 3 | LCR | 00 | all: 0-1 word length, 2 stop bits (no effect), 3-5 parity, 6 break, 7 DLAB | all |
+//! | 4 | MCR | 00 | 0 DTR, 1 RTS, 2 OUT1, 3 OUT2, 4 loop, 5 AFE (with `auto-flow=on`) | all |
+//! | 5 | LSR | 60 | 0 DR, 1 OE, 2 PE, 3 FE, 4 BI, 5 THRE, 6 TEMT, 7 error in the FIFO; writes are ignored | 1; others follow from the FIFOs |
+//! | 6 | MSR | 00 | 0-3 changes, cleared by reading; 4 CTS, 5 DSR, 6 RI, 7 DCD; writes are ignored | 0-3; 4-7 follow from MCR and auto flow |
+//! | 7 | SCR | 00 | all | all |
+//!
+//! Bits not named read 0 and ignore writes. State that no register shows: the latch of the transmitter's
+//! interrupt, and RTS switched off by auto flow control. Line statistics are state with `line-stats=on`.
+//!
+//! # FIFOs
+//!
+//! With FCR.0 off, receiver and transmitter hold one character. With FCR.0 on they hold 16, on a 16750
+//! with FCR.5 on 64. Receiver triggers are 1, 4, 8, 14, with 64 bytes 1, 16, 32, 56.
+//!
+//! - FCR.3 to FCR.7 are programmed only together with FCR.0 on; FCR.5 only while DLAB is on.
+//! - A change of FCR.0 or FCR.5 empties both FIFOs.
+//! - A character for a full receiver is lost (in the FIFOs' absence it replaces the one that is there)
+//!   and sets LSR.1. A byte for a full transmitter is lost (in their absence it replaces the other).
+//! - The error bits of LSR belong to the first character of the receiver; reading LSR clears them.
+//!
+//! # Line
+//!
+//! A loopback plug: TX to RX, RTS to CTS, DTR to DSR and DCD, RI low. With MCR.4 on the chip loops inside:
+//! the same, but OUT1 drives RI and OUT2 drives DCD. There is no baud pacing: what can be sent has
+//! arrived when the access ends. Bits above the word length arrive as 0. LCR.6 going on sends one break:
+//! a character 0 with BI and FE, and with PE if odd or mark parity is on; while it stays on, bytes that
+//! are sent are lost.
+//!
+//! # Auto flow control
+//!
+//! With MCR.5 on, the transmitter sends only while CTS is on. With MCR.1 on as well, RTS goes off when
+//! the receiver reaches its trigger level, and on again when it is empty. So bytes stay in the
+//! transmitter while RTS is off, and in both FIFOs while the receiver is not read.
+//!
+//! # Interrupts
+//!
+//! | IIR.0-3 | source | present while |
+//! |---|---|---|
+//! | 06 | line status | IER.2 is on and one of LSR.1 to LSR.4 |
+//! | 04 | received data | IER.0 is on and the receiver is at its trigger level |
+//! | 0c | character timeout | IER.0 is on, FIFOs are on, and the receiver has less: the line is idle at once, so the time has always passed |
+//! | 02 | transmitter empty | IER.1 is on and the latch is set: by the transmitter becoming empty, or by IER.1 going on while it is empty; cleared by reading IIR while it shows this source, and by writing THR |
+//! | 00 | modem status | IER.3 is on and one of MSR.0 to MSR.3; with AFE on, MSR.1 to MSR.3 |
+//!
+//! # What it does not do
+//!
+//! Time: bit rates, stop bits, DMA signalling and sleep have no effect. OUT2 does not gate the
+//! interrupt, as on PCI cards.
 
 mod fifo;
 mod line;

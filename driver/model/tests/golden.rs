@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Golden streams: `tests/golden/streams/*.hex` of the repository. Yesterday's streams still load,
+//! and today's bytes are these bytes. The files are never edited; a new version adds new ones.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path, //
+};
+
+use vmig_model::{
+    arcs::State,
+    types::{
+        find,
+        Generation, //
+    },
+};
+
+use crate::support::*;
+
+/// The comment line and the bytes of a golden file.
+fn parse(text: &str) -> (String, Vec<u8>) {
+    let (comments, lines): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with('#'));
+    let digits: String = lines.concat().split_whitespace().collect();
+    let bytes = (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex digits"))
+        .collect();
+    (comments.join("\n"), bytes)
+}
+
+fn format(comment: &str, bytes: &[u8]) -> String {
+    let mut text = format!("# SPDX-License-Identifier: GPL-2.0-only OR MIT\n# {comment}\n");
+    for line in bytes.chunks(32) {
+        text.extend(line.iter().map(|byte| format!("{byte:02x}")));
+        text.push('\n');
+    }
+    text
+}
+
+struct Golden {
+    file: &'static str,
+    comment: &'static str,
+    /// Parameters of the card that wrote it.
+    list: &'static List,
+    make: fn(&mut Dut) -> Vec<u8>,
+}
+
+/// All of them, of every version that was ever released.
+const GOLDEN: [Golden; 5] = [
+    Golden {
+        file: "serial-1.0-idle-16550a.hex",
+        comment: "Version 1.0, pci-serial, ports=1: a 16550A after reset.",
+        list: PLAIN,
+        make: saved,
+    },
+    Golden {
+        file: "serial-1.0-data-16550a.hex",
+        comment: "Version 1.0, pci-serial, ports=2: two 16550A, \"vmig one\" and \"vmig two\" received.",
+        list: PLAIN_2,
+        make: |dut| {
+            for (port, text) in [(0, b"vmig one"), (PORT_1, b"vmig two")] {
+                set_up(dut, port, false);
+                outb(dut, port + IER, 0x05);
+                send(dut, port, text);
+            }
+            config_write(dut, 0x04, &[0x01]);
+            config_write(dut, 0x10, &0xc000_u32.to_le_bytes());
+            saved(dut)
+        },
+    },
+    Golden {
+        file: "serial-1.0-full-16750.hex",
+        comment: "Version 1.0, pci-serial, auto-flow=on fifo-size=64 line-stats=on ports=2: everything in use, data in both FIFOs of both ports, a message pending.",
+        list: FULL,
+        make: |dut| {
+            fill(dut);
+            saved(dut)
+        },
+    },
+    Golden {
+        file: "serial-1.0-no-stats-16750.hex",
+        comment: "Version 1.0, pci-serial, auto-flow=on fifo-size=64 ports=2: the same without line statistics.",
+        list: FULL_NO_STATS,
+        make: |dut| {
+            fill(dut);
+            saved(dut)
+        },
+    },
+    Golden {
+        file: "serial-1.0-reinit-16750.hex",
+        comment: "Version 1.0, pci-serial, line-stats switched on and off in pre-copy: three parameter records.",
+        list: FULL_NO_STATS,
+        make: |dut| {
+            fill(dut);
+            dut.set_reinit(true);
+            let session = dut.set_state(State::PreCopy).unwrap().unwrap().session;
+            let mut stream = drain(dut, session, 64);
+            for text in ["on", "off"] {
+                let i = serial_var().index("line-stats").unwrap();
+                dut.set_param(i, text, true).unwrap();
+                stream.extend(drain(dut, session, 64));
+            }
+            dut.set_state(State::StopCopy).unwrap();
+            stream.extend(drain(dut, session, 64));
+            stream
+        },
+    },
+];
+
+fn directory() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/streams")
+}
+
+/// The files that are there, by name. A missing file is written if `VMIG_GOLDEN=new` asks for it; an
+/// existing one never is.
+fn files() -> BTreeMap<String, String> {
+    let directory = directory();
+    if std::env::var("VMIG_GOLDEN").is_ok_and(|value| value == "new") {
+        fs::create_dir_all(&directory).unwrap();
+        for golden in &GOLDEN {
+            let path = directory.join(golden.file);
+            if !path.exists() {
+                let bytes = (golden.make)(&mut dut(golden.list));
+                fs::write(path, format(golden.comment, &bytes)).unwrap();
+            }
+        }
+    }
+    fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "hex"))
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn todays_bytes_are_the_golden_bytes() {
+    let files = files();
+    let names: Vec<_> = GOLDEN.iter().map(|golden| golden.file.to_owned()).collect();
+    let mut sorted = names.clone();
+    sorted.sort();
+    assert_eq!(
+        files.keys().cloned().collect::<Vec<_>>(),
+        sorted,
+        "every file has its test"
+    );
+    for golden in &GOLDEN {
+        let text = &files[golden.file];
+        let (comment, bytes) = parse(text);
+        assert!(comment.contains(golden.comment), "{}", golden.file);
+        let today = (golden.make)(&mut dut(golden.list));
+        assert!(today == bytes, "{}: today's stream differs", golden.file);
+        assert_eq!(*text, format(golden.comment, &bytes));
+    }
+}
+
+#[test]
+fn golden_streams_load() {
+    for (name, text) in files() {
+        let golden = GOLDEN.iter().find(|golden| golden.file == name).unwrap();
+        let (_, bytes) = parse(&text);
+        let mut dut = dut(golden.list);
+        load(&mut dut, &bytes, 33).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut source = crate::support::dut(golden.list);
+        (golden.make)(&mut source);
+        source.set_state(State::Stop).unwrap();
+        assert_eq!(saved(&mut dut), saved(&mut source), "{name}");
+    }
+}
+
+/// The older generation reads the newer one's streams where the list allows, and back.
+#[test]
+fn generations_exchange_plain_streams() {
+    use vmig_model::{
+        engine::{
+            buffer_len,
+            Engine, //
+        },
+        serial::Card, //
+    };
+    let old = find(Generation::One, "serial-var").unwrap();
+    for golden in GOLDEN
+        .iter()
+        .filter(|golden| golden.list == PLAIN || golden.list == PLAIN_2)
+    {
+        let (_, bytes) = parse(&files()[golden.file]);
+        let card = Card::new(old, values(old, golden.list));
+        let mut dut = Engine::new(card, vec![0; buffer_len::<Card>()]);
+        dut.open().unwrap();
+        load(&mut dut, &bytes, 70).unwrap();
+        assert_eq!(saved(&mut dut), bytes, "the same bytes from generation 1");
+    }
+    let (_, bytes) = parse(&files()["serial-1.0-full-16750.hex"]);
+    let mut dut = Engine::new(
+        Card::new(old, values(old, PLAIN_2)),
+        vec![0; buffer_len::<Card>()],
+    );
+    dut.open().unwrap();
+    assert!(load(&mut dut, &bytes, 70).is_err());
+    assert_eq!(refusal(&dut), "auto-flow: stream on, device unknown");
+}

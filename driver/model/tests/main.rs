@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Tests of the model through its public interface.
+
+mod support;
+
+mod arcs;
+mod capacity;
+mod config;
+mod detect;
+mod engine;
+mod gates;
+mod golden;
+mod info;
+mod interrupts;
+mod load;
+mod params;
+mod reachable;
+mod save;
+mod set_param;
+mod stage;
+mod stream;
+mod tables;
+mod uart;
