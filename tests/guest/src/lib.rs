@@ -19,6 +19,7 @@ pub mod mdev;
 pub mod modules;
 pub mod parent;
 pub mod pci;
+pub mod stream;
 pub mod sysfs;
 pub mod table;
 pub mod test;

@@ -83,9 +83,7 @@ impl Type {
     /// Creates a device with this UUID.
     pub fn create(&self, uuid: &str) -> Result<Mdev, Errno> {
         sysfs::write(self.path("create"), uuid)?;
-        Ok(Mdev {
-            directory: Roots::default().mdev(&uuid.to_lowercase()),
-        })
+        Ok(Mdev::existing(uuid))
     }
 
     /// Creates a device with a fresh UUID.
@@ -118,6 +116,12 @@ pub struct Mdev {
 }
 
 impl Mdev {
+    /// The device with this UUID, which somebody else has made.
+    pub fn existing(uuid: &str) -> Self {
+        let directory = Roots::default().mdev(&uuid.to_lowercase());
+        Self { directory }
+    }
+
     /// Its directory in sysfs.
     pub fn directory(&self) -> &Path {
         &self.directory
