@@ -9,8 +9,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::statvfs::statvfs;
 use sha2::{Digest, Sha256};
 
 /// The key of a product: 16 hex digits of a hash over all its inputs.
@@ -50,6 +51,19 @@ pub(crate) fn lock(path: &Path) -> Result<Flock<File>> {
                 .with_context(|| format!("cannot lock {}", path.display()))
         }
     }
+}
+
+/// An error that says so if `dir` has less than `needed` GB free.
+pub(crate) fn room(dir: &Path, what: &str, needed: u64) -> Result<()> {
+    let stat = statvfs(dir).with_context(|| format!("cannot look at {}", dir.display()))?;
+    let free = stat.blocks_available() * stat.fragment_size() / 1_000_000_000;
+    if free < needed {
+        bail!(
+            "{} has {free} GB free, {what} needs {needed}",
+            dir.display()
+        );
+    }
+    Ok(())
 }
 
 /// The product `name` with `key`, made by `make` in a directory of its own if it is not there.
@@ -97,6 +111,16 @@ mod tests {
         ] {
             assert_ne!(base, key(&other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn room_is_looked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        room(dir.path(), "nothing", 0).unwrap();
+        let error = room(dir.path(), "everything", u64::MAX)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("GB free, everything needs"), "{error}");
     }
 
     #[test]

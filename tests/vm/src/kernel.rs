@@ -126,6 +126,7 @@ impl Kernel {
         let settings = fragment::settings(&fragment).collect::<Vec<_>>().join("\n");
         let key = cache::key(&[&*root, version.as_str(), &settings, CONFIGURE, BUILD, PACK]);
         let dir = cache::product(&paths.cache, "kernel", &key, |dir| {
+            cache::room(dir, "building the kernel", 4)?;
             eprintln!("vmig: building the kernel of {version}, about 5 minutes on 2 cores");
             let log = |part: &str| paths.cache.join(format!("kernel-{key}.{part}.log"));
             let shell = |script: &str| {
