@@ -1,47 +1,148 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Devices: what stands behind an mdev and its attributes.
+//! Devices: what stands behind an mdev, its attributes and its users.
+//!
+//! A [`Card`] is the data of a VFIO device. Its engine, which owns the registers and drives migration,
+//! is under one lock together with what else belongs to the device. Nothing is called under it that
+//! waits for a user; after each call of the engine [`Card::settle`] tells the users what came of it.
 #![forbid(unsafe_code)]
+
+mod irq;
+mod migration;
+mod operations;
 
 use kernel::{
     device::Core,
     fmt::Write as _,
     new_mutex,
+    new_poll_condvar,
     prelude::*,
     str::Formatter,
     sync::{
+        aref::ARef,
+        poll::PollCondVar,
         Arc,
         Mutex, //
+    }, //
+};
+#[cfg(CONFIG_IOMMUFD_DRIVER)]
+use kernel_vfio::vfio::logging::Tracker;
+use kernel_vfio::{
+    mdev,
+    vfio::{
+        self,
+        irq::{
+            Intx,
+            Trigger,
+            Vectors, //
+        }, //
     },
 };
-use kernel_vfio::mdev;
 use vmig_model::{
+    device::Device as _,
+    engine::{
+        buffer_len,
+        Engine, //
+    },
+    serial,
     types::DeviceType,
     values::Values, //
 };
 
 use crate::{
     errno,
-    parents::Parent, //
+    parents::{
+        OpenGuard,
+        Parent, //
+    }, //
 };
 
 /// A device, as its attributes and its users share it.
 #[pin_data]
 pub(crate) struct Card {
-    ty: &'static DeviceType,
     #[pin]
     state: Mutex<State>,
+    /// Has a lock of its own, since unmasking comes from a work item. Told of levels with `state`
+    /// locked.
+    #[pin]
+    intx: Intx,
+    /// Those who poll a data file.
+    #[pin]
+    readers: PollCondVar,
+    /// The device does no DMA, so nothing is ever marked.
+    #[cfg(CONFIG_IOMMUFD_DRIVER)]
+    #[pin]
+    tracker: Tracker,
 }
 
+/// What the lock of a [`Card`] protects.
 struct State {
-    values: Values,
+    engine: Engine<serial::Card, Buffer>,
     keep: bool,
+    /// The device is open; its parent stays as long.
+    open: Option<OpenGuard>,
+    /// `None` once the device is removed: users that are left must not keep the parent.
+    parent: Option<Arc<Parent>>,
+    msi: Vectors,
+    /// The request to give the device back.
+    req: Trigger,
+}
+
+/// Memory that the engine encodes and decodes in.
+struct Buffer(KVVec<u8>);
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsMut<[u8]> for Buffer {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
 }
 
 impl Card {
+    fn new(
+        ty: &'static DeviceType,
+        values: Values,
+        parent: Arc<Parent>,
+    ) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            let buffer = KVVec::from_elem(0, buffer_len::<serial::Card>(), GFP_KERNEL)?;
+            let state = State {
+                engine: Engine::new(serial::Card::new(ty, values), Buffer(buffer)),
+                keep: false,
+                open: None,
+                parent: Some(parent),
+                msi: Vectors::new(),
+                req: Trigger::new(),
+            };
+            Ok(try_pin_init!(Self {
+                state <- new_mutex!(state, "vmig::Card"),
+                intx <- Intx::new(),
+                readers <- new_poll_condvar!("vmig::Card::readers"),
+                #[cfg(CONFIG_IOMMUFD_DRIVER)]
+                tracker <- Tracker::new(),
+            }))
+        })
+    }
+
+    /// Passes on what the engine has to tell: interrupts, and news for those who poll.
+    fn settle(&self, state: &mut State) {
+        self.intx.set_level(state.engine.intx());
+        let pending = state.engine.msi_pending();
+        if pending != 0 {
+            let delivered = state.msi.signal(pending);
+            state.engine.msi_delivered(delivered);
+        }
+        self.readers.notify_all();
+    }
+
     /// The values in effect.
     pub(crate) fn values(&self) -> Values {
-        self.state.lock().values
+        *self.state.lock().engine.device().values()
     }
 
     /// Writes the value of parameter `i` and a newline.
@@ -51,14 +152,18 @@ impl Card {
     }
 
     /// Sets parameter `i` from its text, which has no newline.
-    pub(crate) fn param_store(&self, i: usize, text: &str) -> Result {
-        let mut state = self.state.lock();
-        state.values.set(self.ty, i, text).map_err(errno::of)
+    pub(crate) fn param_store(device: &vfio::Device<Self>, i: usize, text: &str) -> Result {
+        let mut state = device.state.lock();
+        let open = state.open.is_some();
+        state.engine.set_reinit(device.precopy_info_v2());
+        let written = state.engine.set_param(i, text, open);
+        device.settle(&mut state);
+        written.map_err(errno::of)
     }
 
     /// Whether the device is between `open_device` and `close_device`.
     pub(crate) fn in_use(&self) -> bool {
-        false
+        self.state.lock().open.is_some()
     }
 
     /// Whether contents survive the last close.
@@ -72,40 +177,51 @@ impl Card {
     }
 
     /// Writes why the last open or stream was refused and a newline; nothing if none was.
-    pub(crate) fn refusal(&self, _out: &mut Formatter<'_>) -> Result {
-        Ok(())
+    pub(crate) fn refusal(&self, out: &mut Formatter<'_>) -> Result {
+        match self.state.lock().engine.refusal() {
+            Some(refusal) => Ok(writeln!(out, "{refusal}")?),
+            None => Ok(()),
+        }
     }
 }
 
 /// A device that users can open; dropping it waits until nobody does.
 pub(crate) struct Registered {
-    card: Arc<Card>,
+    // Dropped in this order: nobody opens the device any more when it leaves its parent.
+    registration: vfio::Registration<Card>,
+    _membership: Membership,
 }
 
 impl Registered {
     /// The device.
-    pub(crate) fn card(&self) -> Arc<Card> {
-        self.card.clone()
+    pub(crate) fn card(&self) -> ARef<vfio::Device<Card>> {
+        self.registration.device().clone()
+    }
+}
+
+/// A device that knows its parent.
+struct Membership(ARef<vfio::Device<Card>>);
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        // A data file may keep the card much longer, and the last reference to a parent frees what
+        // is staged at it.
+        let parent = self.0.state.lock().parent.take();
+        drop(parent);
     }
 }
 
 /// Makes the device behind `mdev`.
 pub(crate) fn create(
-    _mdev: &mdev::Device<Core<'_>>,
+    mdev: &mdev::Device<Core<'_>>,
     ty: &'static DeviceType,
     values: Values,
-    _parent: Arc<Parent>,
+    parent: Arc<Parent>,
 ) -> Result<Registered> {
-    let state = State {
-        values,
-        keep: false,
-    };
-    let card = Arc::pin_init(
-        try_pin_init!(Card {
-            ty,
-            state <- new_mutex!(state, "vmig::Card"),
-        }),
-        GFP_KERNEL,
-    )?;
-    Ok(Registered { card })
+    let registration = vfio::Registration::new(mdev.as_ref(), Card::new(ty, values, parent))?;
+    let membership = Membership(registration.device().clone());
+    Ok(Registered {
+        registration,
+        _membership: membership,
+    })
 }

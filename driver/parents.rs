@@ -76,7 +76,6 @@ impl Parent {
     /// # Errors
     ///
     /// `ENODEV` if the parent is going away.
-    #[allow(dead_code, reason = "for the VFIO device")]
     pub(crate) fn try_open(self: &Arc<Self>) -> Result<OpenGuard> {
         OpenGuard::new(self.clone())
     }

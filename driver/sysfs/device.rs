@@ -11,15 +11,19 @@ use kernel::{
     prelude::*,
     str::Formatter,
     sync::{
+        aref::ARef,
         Arc,
         Mutex, //
     },
 };
-use kernel_vfio::sysfs::{
-    Attribute,
-    Group,
-    GroupOperations,
-    Mode, //
+use kernel_vfio::{
+    sysfs::{
+        Attribute,
+        Group,
+        GroupOperations,
+        Mode, //
+    },
+    vfio, //
 };
 use vmig_model::{
     capacity::Capacity,
@@ -37,7 +41,7 @@ use crate::{
 #[pin_data]
 pub(crate) struct Attributes {
     ty: &'static DeviceType,
-    card: Arc<Card>,
+    card: ARef<vfio::Device<Card>>,
     /// The device's share of its parent's capacity.
     claim: Arc<Claim>,
     /// One parameter write at a time, so that what is taken of the parent follows the values.
@@ -48,7 +52,7 @@ pub(crate) struct Attributes {
 impl Attributes {
     pub(crate) fn new(
         ty: &'static DeviceType,
-        card: Arc<Card>,
+        card: ARef<vfio::Device<Card>>,
         claim: Arc<Claim>,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
@@ -71,7 +75,7 @@ impl Attributes {
             ports: before.ports.max(after.ports),
             memory_mb: before.memory_mb.max(after.memory_mb),
         })?;
-        let written = self.card.param_store(i, text);
+        let written = Card::param_store(&self.card, i, text);
         let now = if written.is_ok() { after } else { before };
         self.claim.resize(now)?;
         written

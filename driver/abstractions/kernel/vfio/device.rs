@@ -174,6 +174,14 @@ impl<T: Operations> Deref for Device<T, Open> {
     }
 }
 
+/// The `vfio-dev` device in sysfs, not its parent.
+impl<T: Operations> AsRef<device::Device> for Device<T> {
+    fn as_ref(&self) -> &device::Device {
+        // SAFETY: By the type invariant the embedded device is initialised; it lives as long as we.
+        unsafe { device::Device::from_raw(&raw mut (*self.as_raw()).device) }
+    }
+}
+
 // SAFETY: The count of the embedded `struct device` owns the allocation.
 unsafe impl<T: Operations> AlwaysRefCounted for Device<T> {
     fn inc_ref(&self) {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Interrupts of the card: INTx or MSI, and the request to give the device back.
+//!
+//! What is pending is state of the device and belongs to the engine. Eventfds and masks are the user's
+//! and stay through resets and migration.
+#![forbid(unsafe_code)]
+
+use kernel::prelude::*;
+use kernel_vfio::vfio::{
+    irq::{
+        Action,
+        Data,
+        Info,
+        Set,
+        PCI_INTX,
+        PCI_MSI,
+        PCI_REQ, //
+    },
+    Device,
+    Open, //
+};
+use vmig_model::device::{
+    Device as _,
+    Irqs, //
+};
+
+use super::Card;
+
+/// Describes interrupt `index` of a card that has `irqs`.
+pub(super) fn info(irqs: Irqs, index: u32) -> Info {
+    let (flags, count) = match index {
+        PCI_INTX => (Info::EVENTFD | Info::MASKABLE | Info::AUTOMASKED, irqs.intx),
+        PCI_MSI => (Info::EVENTFD, irqs.msi),
+        PCI_REQ => (Info::EVENTFD, 1),
+        _ => (0, 0),
+    };
+    Info { flags, count }
+}
+
+/// Serves `VFIO_DEVICE_SET_IRQS`. Like hardware, the card uses either INTx or MSI.
+pub(super) fn set(device: &Device<Card, Open>, set: &Set<'_>) -> Result {
+    let mut state = device.state.lock();
+    let binds = set.action == Action::Trigger && matches!(set.data, Data::Eventfd(_));
+    match set.index {
+        PCI_INTX if binds && state.msi.is_enabled() => return Err(EINVAL),
+        PCI_INTX => device.intx.apply(set)?,
+        PCI_MSI if binds && device.intx.is_enabled() => return Err(EINVAL),
+        PCI_MSI => {
+            let available = state.engine.device().irqs().msi;
+            state.msi.apply(set, available)?;
+        }
+        PCI_REQ => state.req.apply(set)?,
+        _ => return Err(ENOTTY),
+    }
+    // What was pending has somebody to wait for it now.
+    device.settle(&mut state);
+    Ok(())
+}
