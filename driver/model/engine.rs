@@ -18,6 +18,7 @@
 //! one lock of the driver's. After each call the driver delivers what [`Engine::intx`] and
 //! [`Engine::msi_pending`] say.
 
+mod access;
 mod load;
 mod save;
 
@@ -35,8 +36,7 @@ use crate::{
     },
     device::{
         Device,
-        Phase,
-        Region, //
+        Phase, //
     },
     error::Error,
     refusal::Refusal,
@@ -264,103 +264,5 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     /// reset, until the next open or stream.
     pub const fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_ref()
-    }
-
-    /// Whether the user opted in to `VFIO_PRECOPY_INFO_REINIT`. Over at close.
-    pub fn set_reinit(&mut self, on: bool) {
-        self.reinit = on;
-    }
-
-    /// Writes parameter `i` as `migration/<param>` does; one newline may end `text`. `open` says
-    /// whether the device is open. A change of a value that is not a runtime parameter scrubs the
-    /// device.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoParam`], [`Error::BadValue`], [`Error::NotAllowed`]; [`Error::Busy`] for a change
-    /// that cannot be made now: of a runtime parameter in `STOP_COPY`, `ERROR`, and in pre-copy
-    /// without [`Engine::set_reinit`]; of any other while the device is open.
-    pub fn set_param(&mut self, i: usize, text: &str, open: bool) -> Result<(), Error> {
-        let ty = self.device.ty();
-        let mut values = *self.device.values();
-        values.set(ty, i, text.strip_suffix('\n').unwrap_or(text))?;
-        if values == *self.device.values() {
-            return Ok(());
-        }
-        let runtime = ty.params.get(i).is_some_and(|param| param.runtime);
-        match self.state {
-            _ if !open => (),
-            _ if !runtime => return Err(Error::Busy),
-            State::Running | State::RunningP2p | State::Stop | State::Resuming => (),
-            State::PreCopy | State::PreCopyP2p if self.reinit => {
-                return self.reinitialise(values);
-            }
-            State::PreCopy | State::PreCopyP2p | State::StopCopy | State::Error => {
-                return Err(Error::Busy);
-            }
-        }
-        self.device.set_values(values);
-        if !runtime {
-            self.device.reset();
-        }
-        Ok(())
-    }
-
-    /// Reads from a region. Outside the running states a BAR is read without side effects.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`]; then nothing was read.
-    pub fn region_read(&mut self, region: Region, at: u64, data: &mut [u8]) -> Result<(), Error> {
-        self.expect_range(region, at, data.len())?;
-        if self.state.is_running() || region == Region::Config {
-            self.device.read(region, at, data);
-        } else {
-            self.device.peek(region, at, data);
-        }
-        Ok(())
-    }
-
-    /// Writes to a region.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OutOfRange`]; [`Error::Busy`] for a BAR outside the running states. Nothing was
-    /// written then.
-    pub fn region_write(&mut self, region: Region, at: u64, data: &[u8]) -> Result<(), Error> {
-        self.expect_range(region, at, data.len())?;
-        if !self.state.is_running() && region != Region::Config {
-            return Err(Error::Busy);
-        }
-        self.device.write(region, at, data);
-        Ok(())
-    }
-
-    fn expect_range(&self, region: Region, at: u64, len: usize) -> Result<(), Error> {
-        let end = u64::try_from(len).ok().and_then(|len| at.checked_add(len));
-        match end {
-            Some(end) if end <= self.device.region(region).size => Ok(()),
-            _ => Err(Error::OutOfRange),
-        }
-    }
-
-    /// Level of the INTx line; low outside the running states.
-    pub fn intx(&self) -> bool {
-        self.state.is_running() && self.device.intx()
-    }
-
-    /// MSI or MSI-X vectors to deliver, one bit each; none outside the running states. A vector stays
-    /// pending until [`Engine::msi_delivered`].
-    pub fn msi_pending(&self) -> u32 {
-        if self.state.is_running() {
-            self.device.pending()
-        } else {
-            0
-        }
-    }
-
-    /// The vectors in `mask` were delivered.
-    pub fn msi_delivered(&mut self, mask: u32) {
-        self.device.delivered(mask);
     }
 }

@@ -65,8 +65,9 @@ const PORT_LEN: u64 = 8;
 ///
 /// # Invariants
 ///
-/// `ports` follow `values`: the first [`Card::count`] are there and are of the chip that the values
-/// ask for.
+/// `config` and `ports` follow `values`: as many ports are there as the values ask for, and they are of
+/// the chip that the values ask for. Only between [`Device::set_values`] and [`Device::reset`] they may
+/// not.
 #[derive(Clone, Debug)]
 pub struct Card {
     ty: &'static DeviceType,
@@ -90,13 +91,9 @@ impl Card {
         }
     }
 
-    /// Number of ports.
-    fn count(&self) -> usize {
-        count(self.ty, &self.values)
-    }
-
+    /// The ports that are there.
     fn ports(&self) -> impl Iterator<Item = &Uart> {
-        self.ports.iter().take(self.count())
+        self.ports.iter().take(self.config.ports())
     }
 
     /// Whether a port has an interrupt.
@@ -184,14 +181,6 @@ fn locate(at: u64) -> Option<(usize, uart::Register)> {
     Some((port, uart::Register::at(at)))
 }
 
-/// Calls `f` with the offset of each byte of an access at `at` and the byte.
-fn bytes<'d>(
-    at: u64,
-    data: impl Iterator<Item = &'d mut u8>,
-) -> impl Iterator<Item = (u64, &'d mut u8)> {
-    (at..).zip(data)
-}
-
 impl Device for Card {
     const RECORD_MAX: usize = uart::UartV1::LEN_MAX + 1;
 
@@ -216,8 +205,7 @@ impl Device for Card {
     fn region(&self, region: Region) -> RegionInfo {
         let size = match region {
             Region::Config => config::LEN,
-            Region::Bar(0) if self.count() == 1 => PORT_LEN,
-            Region::Bar(0) => config::bar_len(self.count()),
+            Region::Bar(0) => config::bar_len(self.config.ports()),
             Region::Bar(_) => return RegionInfo::ABSENT,
         };
         RegionInfo {
@@ -236,13 +224,13 @@ impl Device for Card {
     }
 
     fn read(&mut self, region: Region, at: u64, data: &mut [u8]) {
-        for (at, byte) in bytes(at, data.iter_mut()) {
+        for (at, byte) in (at..).zip(data) {
             *byte = self.read_byte(region, at);
         }
     }
 
     fn peek(&self, region: Region, at: u64, data: &mut [u8]) {
-        for (at, byte) in bytes(at, data.iter_mut()) {
+        for (at, byte) in (at..).zip(data) {
             *byte = self.peek_byte(region, at);
         }
     }

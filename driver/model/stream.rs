@@ -49,7 +49,6 @@
 //!   `Class::Mismatch`. A refused stream stays refused.
 
 pub mod params;
-pub mod read;
 pub mod wire;
 
 use crate::{

@@ -175,9 +175,9 @@ impl Chip {
 /// # Invariants
 ///
 /// - Registers have only bits that the chip has.
-/// - A FIFO holds at most [`Uart::depth`] characters.
+/// - A FIFO holds at most `depth()` characters.
 /// - After each access: bytes wait in the transmitter only while auto flow control holds them back;
-///   `throttled` is as [`Uart::throttle`] says; the transmitter's interrupt is latched only while it
+///   `throttled` is as `throttle()` says; the transmitter's interrupt is latched only while it
 ///   is enabled and the transmitter is empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Uart {

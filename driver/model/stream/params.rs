@@ -53,7 +53,7 @@ pub(crate) fn write(ty: &DeviceType, values: &Values, out: &mut Payload<'_>) {
     }
 }
 
-/// Length of what [`write`] writes.
+/// Length of what [`write()`] writes.
 pub(crate) fn len(ty: &DeviceType, values: &Values) -> usize {
     values.list(ty).fold(2, |sum, (param, value)| {
         let value = match value {

@@ -7,17 +7,7 @@ use vmig_model::{
         next,
         State, //
     },
-    device::{
-        Device,
-        Fault,
-        Irqs,
-        Phase,
-        Region,
-        RegionInfo,
-        Taken, //
-    },
     engine::{
-        buffer_len,
         Direction,
         Engine,
         Opened,
@@ -27,11 +17,7 @@ use vmig_model::{
         Class,
         Error, //
     },
-    refusal::Flaw,
     serial::Card,
-    stream::wire::Payload,
-    types::DeviceType,
-    values::Values,
 };
 
 use crate::support::*;
@@ -280,124 +266,6 @@ fn a_refusal_is_kept_until_the_next_stream_or_open() {
     dut.reset();
     dut.set_state(State::Resuming).unwrap();
     assert_eq!(dut.refusal(), None, "a new stream");
-}
-
-/// A device whose second record cannot be saved.
-struct Broken(Card);
-
-impl Device for Broken {
-    const RECORD_MAX: usize = Card::RECORD_MAX;
-    type Held = <Card as Device>::Held;
-
-    fn ty(&self) -> &'static DeviceType {
-        self.0.ty()
-    }
-    fn values(&self) -> &Values {
-        self.0.values()
-    }
-    fn set_values(&mut self, values: Values) {
-        self.0.set_values(values);
-    }
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-    fn region(&self, region: Region) -> RegionInfo {
-        self.0.region(region)
-    }
-    fn irqs(&self) -> Irqs {
-        self.0.irqs()
-    }
-    fn read(&mut self, region: Region, at: u64, data: &mut [u8]) {
-        self.0.read(region, at, data);
-    }
-    fn peek(&self, region: Region, at: u64, data: &mut [u8]) {
-        self.0.peek(region, at, data);
-    }
-    fn write(&mut self, region: Region, at: u64, data: &[u8]) {
-        self.0.write(region, at, data);
-    }
-    fn intx(&self) -> bool {
-        self.0.intx()
-    }
-    fn pending(&self) -> u32 {
-        self.0.pending()
-    }
-    fn delivered(&mut self, mask: u32) {
-        self.0.delivered(mask);
-    }
-    fn dirty_bytes(&self) -> u64 {
-        self.0.dirty_bytes()
-    }
-    fn stop_bytes(&self) -> u64 {
-        self.0.stop_bytes()
-    }
-    fn save(
-        &mut self,
-        phase: Phase,
-        step: u32,
-        out: &mut Payload<'_>,
-    ) -> Result<Option<u16>, Fault> {
-        match step {
-            1 => Err(Fault),
-            _ => self.0.save(phase, step, out),
-        }
-    }
-    fn load(
-        &mut self,
-        held: &mut Self::Held,
-        values: &Values,
-        step: u32,
-        tag: u16,
-        payload: &[u8],
-    ) -> Result<Taken, Flaw> {
-        self.0.load(held, values, step, tag, payload)
-    }
-    fn complete(&self, held: &Self::Held, values: &Values, steps: u32) -> bool {
-        self.0.complete(held, values, steps)
-    }
-    fn restore(&mut self, held: Self::Held) {
-        self.0.restore(held);
-    }
-}
-
-#[test]
-fn what_breaks_inside_ends_in_error() {
-    let ty = serial_var();
-    let card = Card::new(ty, values(ty, FULL));
-    let mut dut = Engine::new(Broken(card), vec![0; buffer_len::<Broken>()]);
-    dut.open().unwrap();
-    dut.region_write(Region::Bar(0), SCR, &[7]).unwrap();
-    let session = dut.set_state(State::StopCopy).unwrap().unwrap().session;
-    let mut data = [0; 4096];
-    let Ok(Peek::Data(len)) = dut.peek(session, &mut data) else {
-        panic!("the initial data");
-    };
-    dut.consume(session, len);
-    assert_eq!(dut.peek(session, &mut data), Err(Error::Internal));
-    assert_eq!(Error::Internal.class(), Class::Internal);
-    assert_eq!((dut.state(), dut.session()), (State::Error, None));
-    assert_eq!(dut.peek(session, &mut data), Err(Error::Ended));
-    for state in State::ALL {
-        assert_eq!(
-            dut.set_state(state),
-            Err(Error::NoArc),
-            "only reset leads on"
-        );
-        assert_eq!(dut.state(), State::Error);
-    }
-    assert!(dut.data_size() > 0);
-    assert_eq!(
-        dut.region_write(Region::Bar(0), SCR, &[9]),
-        Err(Error::Busy)
-    );
-    dut.close(true);
-    dut.open().unwrap();
-    let mut scr = [0xff];
-    dut.region_read(Region::Bar(0), SCR, &mut scr).unwrap();
-    assert_eq!(scr, [0], "what was in ERROR is scrubbed, kept or not");
-    dut.set_state(State::StopCopy).unwrap();
-    dut.reset();
-    assert_eq!(dut.state(), State::Running);
 }
 
 #[test]

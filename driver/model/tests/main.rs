@@ -3,8 +3,10 @@
 //! Tests of the model through its public interface.
 
 mod support;
+mod wire;
 
 mod arcs;
+mod broken;
 mod capacity;
 mod config;
 mod detect;
@@ -16,9 +18,12 @@ mod interrupts;
 mod load;
 mod params;
 mod reachable;
+mod records;
 mod save;
 mod set_param;
 mod stage;
+mod state;
 mod stream;
 mod tables;
 mod uart;
+mod unreachable;

@@ -86,14 +86,14 @@ proptest! {
         prop_assert_eq!(saved(&mut dut), stream);
         source.set_state(State::Running).unwrap();
         dut.set_state(State::Running).unwrap();
-        for access in &after {
+        for some in after.chunks(7) {
             prop_assert_eq!(view(&mut dut), view(&mut source));
-            apply(&mut dut, access);
-            apply(&mut source, access);
+            for access in some {
+                apply(&mut dut, access);
+                apply(&mut source, access);
+            }
         }
-        if list == FULL || list == PLAIN_2 || list == FULL_NO_STATS {
-            prop_assert_eq!(saved(&mut dut), saved(&mut source));
-        }
+        prop_assert_eq!(saved(&mut dut), saved(&mut source));
     }
 
     /// Reading while stopped changes nothing, and the line follows the registers.
@@ -102,9 +102,7 @@ proptest! {
         let mut dut = dut(list);
         for access in &before {
             apply(&mut dut, access);
-            let first = view(&mut dut);
-            prop_assert_eq!(&view(&mut dut), &first);
-            let (bar, command, control, intx, msi) = first;
+            let (bar, command, control, intx, msi) = view(&mut dut);
             let interrupt = bar[2] & 1 == 0 || bar[10] & 1 == 0;
             let msi_on = control & 1 != 0;
             let disabled = command[1] & 4 != 0;
@@ -112,6 +110,7 @@ proptest! {
             prop_assert_eq!(intx, interrupt && !msi_on && !disabled);
             prop_assert!(msi == 0 || (msi_on && command[0] & 4 != 0));
         }
+        prop_assert_eq!(view(&mut dut), view(&mut dut));
     }
 
     /// Under automatic flow control no byte is lost, whenever the card is moved.
@@ -126,7 +125,7 @@ proptest! {
         outb(&mut dut, FCR, fcr);
         outb(&mut dut, MCR, 0x22);
         let (mut sent, mut found) = (0, Vec::new());
-        for (what, count) in steps.iter().cycle().take(1000) {
+        for (what, count) in steps.iter().cycle().take(300) {
             match what {
                 // The transmitter is empty: a driver may fill it.
                 0 | 1 if inb(&mut dut, LSR) & 0x20 != 0 => {

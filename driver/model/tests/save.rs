@@ -17,8 +17,8 @@ use vmig_model::{
 };
 
 use crate::{
-    stream::records,
-    support::*, //
+    support::*,
+    wire::records, //
 };
 
 fn full() -> Dut {

@@ -17,8 +17,8 @@ use vmig_model::{
 };
 
 use crate::{
-    stream::records,
-    support::*, //
+    support::*,
+    wire::records, //
 };
 
 fn set(dut: &mut Dut, name: &str, text: &str, open: bool) -> Result<(), Error> {

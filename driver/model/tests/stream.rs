@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The state stream, against an encoder and a decoder that are written here from the layout alone.
+//! The state stream, against the encoder and decoder of `wire`.
 
 use proptest::prelude::*;
 use vmig_model::{
@@ -13,143 +13,12 @@ use vmig_model::{
         Class,
         Error, //
     },
-    stream::read,
 };
 
-use crate::support::*;
-
-/// CRC32C bit by bit.
-pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
-    let mut register = u32::MAX;
-    for byte in bytes {
-        register ^= u32::from(*byte);
-        for _ in 0..8 {
-            let carry = register & 1;
-            register >>= 1;
-            if carry == 1 {
-                register ^= 0x82f6_3b78;
-            }
-        }
-    }
-    !register
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Raw {
-    pub(crate) at: usize,
-    pub(crate) tag: u16,
-    pub(crate) flags: u16,
-    pub(crate) payload: Vec<u8>,
-}
-
-pub(crate) fn header(major: u16, minor: u16) -> Vec<u8> {
-    let mut bytes = b"vmig\r\n\x1a\n".to_vec();
-    bytes.extend(major.to_le_bytes());
-    bytes.extend(minor.to_le_bytes());
-    bytes.extend(crc32c(&bytes).to_le_bytes());
-    bytes
-}
-
-pub(crate) fn record(tag: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = tag.to_le_bytes().to_vec();
-    bytes.extend(flags.to_le_bytes());
-    bytes.extend((payload.len() as u32).to_le_bytes());
-    bytes.extend(payload);
-    bytes.extend(crc32c(&bytes).to_le_bytes());
-    bytes
-}
-
-/// Takes a good stream apart.
-pub(crate) fn records(stream: &[u8]) -> Vec<Raw> {
-    assert_eq!(stream[..16], header(1, 0));
-    let mut found = Vec::new();
-    let mut at = 16;
-    while at < stream.len() {
-        let field = |from: usize| u16::from_le_bytes([stream[at + from], stream[at + from + 1]]);
-        let len = u32::from_le_bytes(stream[at + 4..at + 8].try_into().unwrap()) as usize;
-        let raw = Raw {
-            at,
-            tag: field(0),
-            flags: field(2),
-            payload: stream[at + 8..at + 8 + len].to_vec(),
-        };
-        assert_eq!(
-            stream[at..at + 12 + len],
-            record(raw.tag, raw.flags, &raw.payload)
-        );
-        at += 12 + len;
-        found.push(raw);
-    }
-    found
-}
-
-/// Puts records together, with a trailer that fits them.
-pub(crate) fn assemble(header: Vec<u8>, records: &[Raw]) -> Vec<u8> {
-    let mut stream = header;
-    for raw in records {
-        stream.extend(record(raw.tag, raw.flags, &raw.payload));
-    }
-    let mut trailer = (records.len() as u32).to_le_bytes().to_vec();
-    trailer.extend((stream.len() as u64).to_le_bytes());
-    stream.extend(record(0x00ff, 1, &trailer));
-    stream
-}
-
-/// The records of `stream` without its trailer.
-pub(crate) fn body(stream: &[u8]) -> Vec<Raw> {
-    let mut records = records(stream);
-    assert_eq!(records.pop().map(|raw| raw.tag), Some(0x00ff));
-    records
-}
-
-pub(crate) fn good() -> Vec<u8> {
-    let mut dut = dut(FULL);
-    fill(&mut dut);
-    saved(&mut dut)
-}
-
-/// Loads into a new full card; the class of the refusal, which must be sticky.
-pub(crate) fn judge(stream: &[u8]) -> Result<(), Class> {
-    let mut dut = dut(FULL);
-    let found = load(&mut dut, stream, 4096);
-    if let Err(error) = found {
-        let session = dut.session().expect("still in RESUMING").session;
-        let text = refusal(&dut);
-        assert!(
-            !text.is_empty() && !text.contains(char::is_control),
-            "{text:?}"
-        );
-        assert_eq!(dut.write(session, &good()), Err(error), "sticky");
-        assert_eq!(dut.write(session, &[]), Err(error), "sticky");
-        for _ in 0..2 {
-            assert_eq!(
-                dut.set_state(vmig_model::arcs::State::Running),
-                Err(error),
-                "sticky"
-            );
-        }
-        assert_eq!(refusal(&dut), text, "the first reason stays");
-        dut.reset();
-        assert_eq!(
-            load(&mut dut, &good(), 4096),
-            Ok(()),
-            "a good session follows"
-        );
-    }
-    found.map_err(|error| match error {
-        Error::Refused(class) => class,
-        other => panic!("{other}"),
-    })
-}
-
-fn raw(tag: u16, flags: u16, payload: &[u8]) -> Raw {
-    Raw {
-        at: 0,
-        tag,
-        flags,
-        payload: payload.to_vec(),
-    }
-}
+use crate::{
+    support::*,
+    wire::*, //
+};
 
 #[test]
 fn layout_is_the_documented_one() {
@@ -281,119 +150,6 @@ fn the_next_major_may_change_everything_behind_its_number() {
 }
 
 #[test]
-fn unknown_tags_follow_their_flag() {
-    let records = body(&good());
-    let big = vec![0x5a; 4096];
-    for tag in [0x0003, 0x00fe, 0x0100, 0x0112, 0x0200, 0xffff] {
-        for at in 2..=records.len() {
-            for (flags, expected) in [(0, Ok(())), (1, Err(Class::Unsupported))] {
-                let mut with = records.clone();
-                with.insert(at, raw(tag, flags, &big));
-                let found = judge(&assemble(header(1, 3), &with));
-                assert_eq!(found, expected, "tag {tag:#x} at {at}, flags {flags}");
-            }
-        }
-        for at in 0..2 {
-            let mut with = records.clone();
-            with.insert(at, raw(tag, 0, b""));
-            assert_eq!(judge(&assemble(header(1, 3), &with)), Err(Class::Malformed));
-        }
-    }
-    let mut damaged = records.clone();
-    damaged.insert(3, raw(0x0999, 0, b"future"));
-    let mut stream = assemble(header(1, 1), &damaged);
-    let at = stream
-        .windows(6)
-        .position(|window| window == b"future")
-        .unwrap();
-    stream[at] ^= 1;
-    assert_eq!(
-        judge(&stream),
-        Err(Class::Malformed),
-        "skipped, but not unchecked"
-    );
-}
-
-#[test]
-fn records_have_their_place() {
-    let records = body(&good());
-    for at in 0..records.len() {
-        let mut missing = records.clone();
-        missing.remove(at);
-        assert_eq!(
-            judge(&assemble(header(1, 0), &missing)),
-            Err(Class::Malformed),
-            "{at} missing"
-        );
-        let mut doubled = records.clone();
-        doubled.insert(at, records[at].clone());
-        // The parameter record may come again before the first state record.
-        let expected = if at == 1 {
-            Ok(())
-        } else {
-            Err(Class::Malformed)
-        };
-        assert_eq!(
-            judge(&assemble(header(1, 0), &doubled)),
-            expected,
-            "{at} twice"
-        );
-        for other in at + 1..records.len() {
-            let mut swapped = records.clone();
-            swapped.swap(at, other);
-            assert_eq!(
-                judge(&assemble(header(1, 0), &swapped)),
-                Err(Class::Malformed),
-                "{at} and {other} swapped"
-            );
-        }
-    }
-    let mut late = records.clone();
-    late.insert(3, records[1].clone());
-    assert_eq!(judge(&assemble(header(1, 0), &late)), Err(Class::Malformed));
-}
-
-#[test]
-fn flags_are_what_they_are() {
-    let records = body(&good());
-    for at in 0..records.len() {
-        for flags in [0, 2, 3, 0x8001] {
-            let mut bad = records.clone();
-            bad[at].flags = flags;
-            assert_eq!(
-                judge(&assemble(header(1, 0), &bad)),
-                Err(Class::Malformed),
-                "{at} {flags}"
-            );
-        }
-    }
-}
-
-#[test]
-fn the_trailer_counts() {
-    let stream = good();
-    let at = records(&stream).last().unwrap().at;
-    let (count, bytes) = (records(&stream).len() as u32 - 1, at as u64);
-    let trailer = |count: u32, bytes: u64, more: &[u8]| {
-        let payload = [&count.to_le_bytes()[..], &bytes.to_le_bytes(), more].concat();
-        [&stream[..at], &record(0x00ff, 1, &payload)].concat()
-    };
-    assert_eq!(trailer(count, bytes, &[]), stream);
-    for bad in [
-        trailer(count + 1, bytes, &[]),
-        trailer(count - 1, bytes, &[]),
-        trailer(0, bytes, &[]),
-        trailer(count, bytes + 1, &[]),
-        trailer(count, 0, &[]),
-        trailer(count, u64::MAX, &[]),
-        trailer(count, bytes, &[0]),
-        [&stream[..at], &record(0x00ff, 1, &[])].concat(),
-    ] {
-        assert_eq!(judge(&bad), Err(Class::Malformed));
-    }
-}
-
-#[test]
 fn hostile_lengths_are_refused_at_once() {
     let start = &good()[..16];
     for tag in [1u16, 2, 0xff, 0x0101, 0x0110, 0x7777] {
@@ -459,33 +215,6 @@ fn refusals_say_which_and_where() {
         text(&assemble(header(1, 0), &other)),
         format!("stream: record at byte 16: bad model")
     );
-}
-
-#[test]
-fn the_reader_reads_what_is_written() {
-    let stream = good();
-    let (found_header, found) = read::records::<Table>(&stream).unwrap();
-    assert_eq!((found_header.major, found_header.minor), (1, 0));
-    let found: Vec<_> = found.collect::<Result<_, _>>().unwrap();
-    let expected = records(&stream);
-    assert_eq!(found.len(), expected.len());
-    for (found, expected) in found.iter().zip(&expected) {
-        assert_eq!((found.at, found.tag), (expected.at, expected.tag));
-        assert_eq!(
-            (found.mandatory, found.payload),
-            (true, &expected.payload[..])
-        );
-    }
-    for len in 0..stream.len() {
-        let whole = read::records::<Table>(&stream[..len]).and_then(|(_, all)| {
-            let last = all.last().transpose()?;
-            Ok(last.is_some_and(|record| record.tag == 0x00ff))
-        });
-        assert_ne!(whole, Ok(true), "{len} bytes are not a whole stream");
-    }
-    let more = [&stream[..], &[0]].concat();
-    let (_, mut all) = read::records::<Table>(&more).unwrap();
-    assert!(all.any(|record| record.is_err()));
 }
 
 proptest! {
