@@ -66,7 +66,7 @@ fn source() -> Vec<Step> {
         ),
         step(
             "The source device. Its contents are to survive a close, hence --keep.",
-            format!("vmig create {NEW} --uuid {SOURCE} --keep --from {DIR}/source.list"),
+            format!("vmig create --keep --from {DIR}/source.list {NEW} {SOURCE}"),
             0,
         ),
         step("Bytes go out through both ports and come back into their FIFOs.", format!("uart send {SOURCE} 0 'left in port 0'"), 0),
@@ -133,13 +133,13 @@ fn moved() -> Vec<Step> {
         step(
             "Stage the list on the older parent, then create the device from it.",
             format!(
-                "vmig params {SOURCE} | vmig create {OLD} --uuid {DESTINATION} --keep --from -"
+                "vmig params {SOURCE} | vmig create --keep --from - {OLD} {DESTINATION}"
             ),
             0,
         ),
         step(
             "Save the state here, load it there.",
-            format!("vmig state save {SOURCE} - | vmig state load {DESTINATION} -"),
+            format!("vmig state save -q {SOURCE} - | vmig state load {DESTINATION} -"),
             0,
         ),
         step(
