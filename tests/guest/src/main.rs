@@ -35,6 +35,7 @@ fn main() -> ExitCode {
 
 fn serve() -> std::io::Result<()> {
     system::mount_all()?;
+    system::name_host()?;
     let plan = Plan::parse(std::env::args().skip(1));
     if let Ok(Plan {
         mode: Mode::Shell,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Mounts, power-off, and the state of the kernel at the end.
+//! Mounts, the host's name, power-off, and the state of the kernel at the end.
 
 use std::fs;
 use std::io;
@@ -38,6 +38,11 @@ pub(crate) fn mount_all() -> io::Result<()> {
         .map_err(|errno| io::Error::other(format!("cannot mount {place}: {errno}")))?;
     }
     Ok(())
+}
+
+/// Gives the VM a name, which `vmig` shows as that of this host.
+pub(crate) fn name_host() -> io::Result<()> {
+    nix::unistd::sethostname("vm").map_err(io::Error::from)
 }
 
 /// `/proc/sys/kernel/tainted`, or `?`.
