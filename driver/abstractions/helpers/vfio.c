@@ -2,6 +2,7 @@
 
 #include <linux/mdev.h>
 #include <linux/nospec.h>
+#include <linux/sched/signal.h>
 #include <linux/vfio.h>
 
 #include "vfio.h"
@@ -16,6 +17,11 @@ const struct vmig_layout vmig_layout = {
 	.mdev_parent = sizeof(struct mdev_parent),
 	.mdev_type = sizeof(struct mdev_type),
 };
+
+bool vmig_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
+}
 
 u32 vmig_array_index_nospec(u32 index, u32 size)
 {

@@ -24,6 +24,9 @@ struct vmig_layout {
 
 extern const struct vmig_layout vmig_layout;
 
+/* fatal_signal_pending() of the current task */
+bool vmig_fatal_signal_pending(void);
+
 /* array_index_nospec() */
 u32 vmig_array_index_nospec(u32 index, u32 size);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the `kernel` crate has, but keeps to itself.
+//! What the `kernel` crate keeps to itself, or lacks in a type that it has.
 //!
-//! Every work-around for a `pub(crate)` item of the kernel crate stands here, so
-//! that upstream this file vanishes as one hunk.
+//! Every work-around for such an item of the kernel crate stands here, so that
+//! upstream this file vanishes as one hunk.
 
 use kernel::{
     device,
@@ -21,6 +21,12 @@ pub(crate) fn device_as_raw<Ctx: device::DeviceContext>(
     core::ptr::from_ref(dev)
         .cast_mut()
         .cast::<bindings::device>()
+}
+
+/// `fatal_signal_pending(current)`: will the current task die on its way back to user space?
+pub(crate) fn fatal_signal_pending() -> bool {
+    // SAFETY: Looks at the current task only.
+    unsafe { bindings::vmig_fatal_signal_pending() }
 }
 
 /// `Device::drvdata_obtain`.

@@ -25,6 +25,7 @@ use kernel::{
 };
 
 use self::dirty::DirtyLog;
+use crate::compat;
 
 /// Logging callbacks of a driver.
 pub trait Operations: super::Operations {
@@ -121,6 +122,9 @@ impl Tracker {
             }
             // NO-OVERFLOW: `run.last` is less than `left.last`.
             left.first = run.last + 1;
+            if compat::fatal_signal_pending() {
+                return Err(EINTR);
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     bindings,
+    compat,
     nospec, //
 };
 
@@ -182,7 +183,8 @@ fn walk<T: Operations>(
             break;
         };
         at = next;
-        if kernel::current!().signal_pending() {
+        // No shorter access for any other signal: users take a short one for an error.
+        if compat::fatal_signal_pending() {
             break;
         }
     }
