@@ -73,6 +73,8 @@ pub(crate) struct Card {
     #[cfg(CONFIG_IOMMUFD_DRIVER)]
     #[pin]
     tracker: Tracker,
+    // Dropped last, see there.
+    parent: Arc<Parent>,
 }
 
 /// What the lock of a [`Card`] protects.
@@ -81,8 +83,6 @@ struct State {
     keep: bool,
     /// The device is open; its parent stays as long.
     open: Option<OpenGuard>,
-    /// `None` once the device is removed: users that are left must not keep the parent.
-    parent: Option<Arc<Parent>>,
     msi: Vectors,
     /// The request to give the device back.
     req: Trigger,
@@ -115,7 +115,6 @@ impl Card {
                 engine: Engine::new(serial::Card::new(ty, values), Buffer(buffer)),
                 keep: false,
                 open: None,
-                parent: Some(parent),
                 msi: Vectors::new(),
                 req: Trigger::new(),
             };
@@ -125,6 +124,7 @@ impl Card {
                 readers <- new_poll_condvar!("vmig::Card::readers"),
                 #[cfg(CONFIG_IOMMUFD_DRIVER)]
                 tracker <- Tracker::new(),
+                parent,
             }))
         })
     }
@@ -186,28 +186,12 @@ impl Card {
 }
 
 /// A device that users can open; dropping it waits until nobody does.
-pub(crate) struct Registered {
-    // Dropped in this order: nobody opens the device any more when it leaves its parent.
-    registration: vfio::Registration<Card>,
-    _membership: Membership,
-}
+pub(crate) struct Registered(vfio::Registration<Card>);
 
 impl Registered {
     /// The device.
     pub(crate) fn card(&self) -> ARef<vfio::Device<Card>> {
-        self.registration.device().clone()
-    }
-}
-
-/// A device that knows its parent.
-struct Membership(ARef<vfio::Device<Card>>);
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        // A data file may keep the card much longer, and the last reference to a parent frees what
-        // is staged at it.
-        let parent = self.0.state.lock().parent.take();
-        drop(parent);
+        self.0.device().clone()
     }
 }
 
@@ -218,10 +202,6 @@ pub(crate) fn create(
     values: Values,
     parent: Arc<Parent>,
 ) -> Result<Registered> {
-    let registration = vfio::Registration::new(mdev.as_ref(), Card::new(ty, values, parent))?;
-    let membership = Membership(registration.device().clone());
-    Ok(Registered {
-        registration,
-        _membership: membership,
-    })
+    let card = Card::new(ty, values, parent);
+    Ok(Registered(vfio::Registration::new(mdev.as_ref(), card)?))
 }

@@ -14,7 +14,10 @@ use kernel::{
     sync::Arc, //
 };
 use kernel_vfio::{
-    class::Class,
+    class::{
+        self,
+        Class, //
+    },
     mdev::{
         self,
         type_dir, //
@@ -67,6 +70,9 @@ pub(crate) struct Parent {
     pub(crate) share: Share,
     #[pin]
     gate: Gate,
+    // Dropped last. Devices keep their parent until VFIO releases them, which may be a little after
+    // their removal: the release is code of the module, which must not go before.
+    _hold: class::Hold,
 }
 
 impl Parent {
@@ -107,6 +113,7 @@ impl Live {
             try_pin_init!(Parent {
                 share: host.staging.add_parent()?,
                 gate <- Gate::new(),
+                _hold: host.class.hold(),
             }),
             GFP_KERNEL,
         )?);

@@ -54,7 +54,7 @@ impl Operations for Card {
 
     fn open_device(device: &Device<Self, Open>) -> Result {
         let mut state = device.state.lock();
-        let guard = state.parent.as_ref().ok_or(ENODEV)?.try_open()?;
+        let guard = device.parent.try_open()?;
         state.engine.open().map_err(errno::of)?;
         state.open = Some(guard);
         device.settle(&mut state);

@@ -52,7 +52,8 @@ impl Live {
     }
 }
 
-/// A device class; dropping it waits until all its devices were released.
+/// A device class; dropping it waits until all its devices were released, and all that was given a
+/// [`Hold`].
 ///
 /// # Invariants
 ///
@@ -89,6 +90,36 @@ impl Class {
                 none <- Completion::new(),
             }),
         }? Error)
+    }
+
+    /// Makes the class's destructor wait for the returned value, too.
+    ///
+    /// For objects that are not the class's devices, but are released at a time that the driver does
+    /// not know either.
+    pub fn hold(&self) -> Hold {
+        self.live.count.inc();
+        // INVARIANT: Counted just now.
+        Hold(NonNull::from(&self.live))
+    }
+}
+
+/// Something that a [`Class`] waits for before it goes.
+///
+/// # Invariants
+///
+/// The pointer is to the `live` of a class, which counts this; hence the class is still there.
+pub struct Hold(NonNull<Live>);
+
+// SAFETY: `Live` is made for sharing.
+unsafe impl Send for Hold {}
+
+// SAFETY: As above; there is nothing that a shared one could be used for.
+unsafe impl Sync for Hold {}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; the class may go after this call.
+        unsafe { self.0.as_ref() }.put();
     }
 }
 
