@@ -39,9 +39,9 @@ use crate::{
     },
     interrupt::Interrupt,
     text::{
-        escape,
         escape_json,
-        escape_lines, //
+        escape_lines,
+        message_line, //
     },
 };
 
@@ -197,10 +197,10 @@ impl<'a> Context<'a> {
     }
 
     fn tell(&mut self, message: &Message) {
-        let mut text = format!("vmig: {}\n", escape(&message.line));
+        let mut text = format!("vmig: {}\n", message_line(&message.line));
         let limit = if self.verbose { usize::MAX } else { LINES_MAX };
         for (label, line) in message.details.iter().take(limit) {
-            text.push_str(&format!("  {label:<7}: {}\n", escape(line)));
+            text.push_str(&format!("  {label:<7}: {}\n", message_line(line)));
         }
         if message.details.len() > limit {
             let more = message.details.len() - limit;

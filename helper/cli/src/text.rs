@@ -41,6 +41,25 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// The longest line of a message, in characters.
+const LINE_MAX: usize = 2000;
+
+/// The widest cell of a table, in characters.
+const CELL_MAX: usize = 200;
+
+/// A line of a message: escaped, and cut where somebody has put a whole file into it.
+pub fn message_line(text: &str) -> String {
+    cut(text, LINE_MAX)
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    let escaped = escape(text);
+    match escaped.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}...", escaped.get(..end).unwrap_or_default()),
+        None => escaped.into_owned(),
+    }
+}
+
 /// As [`escape`], but lines stay lines.
 pub fn escape_lines(text: &str) -> String {
     let lines: Vec<_> = text.split('\n').map(escape).collect();
@@ -81,11 +100,11 @@ impl Table {
         Self { table }
     }
 
-    /// One more row. The cells are escaped here.
+    /// One more row. The cells are escaped here, and cut where they are very wide.
     pub fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
         let cells = cells.into_iter();
         self.table
-            .add_row(cells.map(|cell| escape(cell.as_ref()).into_owned()));
+            .add_row(cells.map(|cell| cut(cell.as_ref(), CELL_MAX)));
     }
 
     /// The lines, without white space at their ends; the first is the head.

@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     text::{
-        escape,
+        message_line,
         style,
         Table, //
     },
@@ -93,7 +93,7 @@ fn lines(results: &[CheckResult], context: &Context<'_>) -> Vec<String> {
         lines.extend(
             reasons
                 .chain(error)
-                .map(|reason| format!("    {}", escape(&reason))),
+                .map(|reason| format!("    {}", message_line(&reason))),
         );
     }
     lines

@@ -136,7 +136,10 @@ impl Plan {
                 .with("try", format!("vmig set {} --from LIST", self.uuid));
             return Err(Failure::Refused(message));
         }
-        let ((), writes) = change::run(context, dry, |change| self.set_keep(change, device))?;
+        let ((), writes) = change::run(context, dry, |change| {
+            self.set_keep(change, device)?;
+            change.checkpoint()
+        })?;
         Ok(writes)
     }
 
@@ -178,6 +181,7 @@ impl Plan {
     /// What comes after `create`: attributes, `vmig/keep`, and the proof.
     fn configure(&self, change: &mut Change<'_, '_>, staged: bool) -> Result<(), Stop> {
         let Self { what, uuid, .. } = self;
+        change.checkpoint()?;
         let path = change.system().device_path(*uuid);
         if !staged && !self.init {
             for (name, value) in &self.params {

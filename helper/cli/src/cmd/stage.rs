@@ -50,7 +50,8 @@ pub(super) fn run(args: &Stage, context: &mut Context<'_>) -> Result<Exit, Failu
     let params = wanted(&what, &args.values, &dir, context)?;
     let line = line(&what, uuid, &params)?;
     let ((), writes) = change::run(context, args.dry_run, |change| {
-        stage(change, &what, &dir, uuid, &line)
+        stage(change, &what, &dir, uuid, &line)?;
+        change.checkpoint()
     })?;
     Done {
         verb: "stage",

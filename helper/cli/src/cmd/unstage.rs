@@ -50,7 +50,7 @@ pub(super) fn run(args: &Unstage, context: &mut Context<'_>) -> Result<Exit, Fai
             let undo = Undo::Write(dir.stage_path(), line(entry));
             change.write(&what, &dir.unstage_path(), &uuid, undo)?;
         }
-        Ok(())
+        change.checkpoint()
     })?;
     let target = |(dir, entry): &(TypeDir, Staged)| Target::new(context, dir, entry.uuid, None);
     let devices = entries.iter().map(target).collect();

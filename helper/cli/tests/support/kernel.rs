@@ -160,6 +160,13 @@ impl Kernel {
     pub(crate) fn vanish(&self, name: &str) {
         let mut state = self.0.borrow_mut();
         state.parents.remove(name);
+        let root = state.root.clone();
+        state.devices.retain(|uuid, device| {
+            if device.parent == name {
+                fs::remove_file(root.join("bus/mdev/devices").join(uuid.to_string())).unwrap();
+            }
+            device.parent != name
+        });
         fs::remove_file(state.root.join("class/mdev_bus").join(name)).unwrap();
         fs::remove_dir_all(state.home(name)).unwrap();
     }

@@ -120,7 +120,7 @@ impl System {
     /// As [`System::device_at`].
     pub fn device(&self, uuid: Uuid) -> Result<Option<Device>, Error> {
         let path = self.device_path(uuid);
-        match path.symlink_metadata() {
+        match path.metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             _ => self.device_at(&path).map(Some),
         }
