@@ -9,7 +9,10 @@ pub(crate) mod kernel;
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{
+        Path,
+        PathBuf, //
+    },
     time::{
         Duration,
         UNIX_EPOCH, //
@@ -24,6 +27,30 @@ use vmig_cli::{
     interrupt::Interrupt, //
 };
 use vmig_model::types::Generation;
+
+/// The golden streams: name and bytes.
+pub(crate) fn streams() -> Vec<(String, Vec<u8>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/streams");
+    let mut streams: Vec<(String, Vec<u8>)> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "hex"))
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            let digits: Vec<u8> = lines.flat_map(str::bytes).collect();
+            let byte =
+                |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+            (
+                path.display().to_string(),
+                digits.chunks(2).map(byte).collect(),
+            )
+        })
+        .collect();
+    streams.sort();
+    assert!(!streams.is_empty());
+    streams
+}
 
 /// A machine: a sysfs tree, a /proc, and a kernel behind them.
 pub(crate) struct Machine {
