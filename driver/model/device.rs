@@ -80,8 +80,11 @@ pub trait Device {
     /// Largest payload of one of its own records, in bytes.
     const RECORD_MAX: usize;
 
-    /// What was taken from a stream and is not applied yet: validated, but complete only after
-    /// [`Device::complete`].
+    /// How far a saving session has come; the default is its beginning.
+    type Cursor: Default;
+
+    /// What was taken from a stream and is not applied yet: validated, but whole only if
+    /// [`Device::complete`] says so.
     type Held: Default;
 
     /// Its type.
@@ -130,17 +133,16 @@ pub trait Device {
     fn stop_bytes(&self) -> u64;
 
     /// Writes the payload of the next record of `phase` and returns its tag, or nothing if there is
-    /// none (now). `step` is the number of records already saved in this phase.
+    /// none (now). A session may begin in either phase; it never goes back to [`Phase::PreCopy`].
     fn save(
         &mut self,
         phase: Phase,
-        step: u32,
+        cursor: &mut Self::Cursor,
         out: &mut Payload<'_>,
     ) -> Result<Option<u16>, Fault>;
 
     /// Takes a record from a stream: validates it and keeps it in `held`. Only memory, which nobody
-    /// can see before the stream is complete, may be written at once. `values` are the stream's;
-    /// `step` is the number of [`Taken::Final`] records before this one.
+    /// can see before the stream is complete, may be written at once. `values` are the stream's.
     ///
     /// # Errors
     ///
@@ -150,13 +152,12 @@ pub trait Device {
         &mut self,
         held: &mut Self::Held,
         values: &Values,
-        step: u32,
         tag: u16,
         payload: &[u8],
     ) -> Result<Taken, Flaw>;
 
-    /// Whether `held` is a whole state after `steps` final records.
-    fn complete(&self, held: &Self::Held, values: &Values, steps: u32) -> bool;
+    /// Whether `held` is a whole state of a device with `values`.
+    fn complete(&self, held: &Self::Held, values: &Values) -> bool;
 
     /// Applies a complete `held`. It cannot fail: all was validated.
     fn restore(&mut self, held: Self::Held);

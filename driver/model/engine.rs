@@ -100,7 +100,7 @@ pub struct Engine<D: Device, B, C = Table> {
     state: State,
     session: Option<Opened>,
     last: u64,
-    save: Save,
+    save: Save<D::Cursor>,
     load: Load<D::Held>,
     refusal: Option<Refusal>,
     reinit: bool,

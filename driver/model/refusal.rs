@@ -113,12 +113,6 @@ impl fmt::Display for Side {
     }
 }
 
-impl From<&str> for Text<32> {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
-
 /// A parameter in which the stream's list differs from the device's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {

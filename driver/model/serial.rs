@@ -184,6 +184,9 @@ fn locate(at: u64) -> Option<(usize, uart::Register)> {
 impl Device for Card {
     const RECORD_MAX: usize = uart::UartV1::LEN_MAX + 1;
 
+    /// Number of records saved.
+    type Cursor = u32;
+
     type Held = records::Held;
 
     fn ty(&self) -> &'static DeviceType {
@@ -268,12 +271,12 @@ impl Device for Card {
     fn save(
         &mut self,
         phase: Phase,
-        step: u32,
+        cursor: &mut u32,
         out: &mut Payload<'_>,
     ) -> Result<Option<u16>, Fault> {
         Ok(match phase {
             Phase::PreCopy => None,
-            Phase::Stop => records::save(self, step, out),
+            Phase::Stop => records::save(self, cursor, out),
         })
     }
 
@@ -281,15 +284,14 @@ impl Device for Card {
         &mut self,
         held: &mut Self::Held,
         values: &Values,
-        step: u32,
         tag: u16,
         payload: &[u8],
     ) -> Result<Taken, Flaw> {
-        records::load(self, held, values, step, tag, payload)
+        records::load(self, held, values, tag, payload)
     }
 
-    fn complete(&self, _held: &Self::Held, values: &Values, steps: u32) -> bool {
-        records::due(self.ty, values, steps).is_none()
+    fn complete(&self, held: &Self::Held, values: &Values) -> bool {
+        records::complete(self, held, values)
     }
 
     fn restore(&mut self, held: Self::Held) {

@@ -73,8 +73,8 @@ pub(super) struct Load<H> {
     at: u64,
     /// Records before the one that is arriving.
     records: u32,
-    /// Final state records taken.
-    step: u32,
+    /// A record of the stopped device was taken.
+    stopped: bool,
     values: Option<Values>,
     held: H,
 }
@@ -88,7 +88,7 @@ impl<H: Default> Default for Load<H> {
             head: None,
             at: 0,
             records: 0,
-            step: 0,
+            stopped: false,
             values: None,
             held: H::default(),
         }
@@ -221,7 +221,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
                 params::compare(ty, &values, self.device.values(), |_| true)?;
                 (Due::State, Some(values))
             }
-            (Due::State, PARAMS, Some(first)) if load.step == 0 => {
+            (Due::State, PARAMS, Some(first)) if !load.stopped => {
                 let values = params::read(ty, self.device.values(), payload, at)?;
                 params::compare(ty, &values, &first, |param| !param.runtime)?;
                 (Due::State, Some(values))
@@ -232,7 +232,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
                 if !counted || !fields.is_empty() {
                     return Err(flawed(Flaw::Count));
                 }
-                if !self.device.complete(&load.held, &values, load.step) {
+                if !self.device.complete(&load.held, &values) {
                     return Err(flawed(Flaw::OutOfPlace { tag }));
                 }
                 (Due::Nothing, Some(values))
@@ -240,9 +240,9 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
             (Due::State, MODEL | PARAMS, _) => return Err(flawed(Flaw::OutOfPlace { tag })),
             (Due::State, _, Some(values)) => {
                 let held = &mut load.held;
-                let taken = self.device.load(held, &values, load.step, tag, payload);
+                let taken = self.device.load(held, &values, tag, payload);
                 match taken.map_err(flawed)? {
-                    Taken::Final => load.step = load.step.saturating_add(1),
+                    Taken::Final => load.stopped = true,
                     Taken::Early => (),
                     Taken::Unknown if head.is_mandatory() => {
                         return Err(flawed(Flaw::Unknown { tag }));

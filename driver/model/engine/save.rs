@@ -59,9 +59,11 @@ pub struct PrecopyInfo {
 ///
 /// - `sent <= filled <=` length of the buffer; `buffer[sent..filled]` was encoded and not consumed.
 /// - `filled - sent` is `produced` minus the number of bytes consumed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Save {
+#[derive(Debug)]
+pub(super) struct Save<K> {
     phase: Phase,
+    /// How far the device has come.
+    cursor: K,
     filled: usize,
     sent: usize,
     /// Length of the stream so far, consumed or not.
@@ -71,32 +73,29 @@ pub(super) struct Save {
     /// The last initial data came from a changed parameter.
     reinit: bool,
     records: u32,
-    /// Records saved in this phase.
-    step: u32,
     trailer: bool,
 }
 
-impl Default for Save {
+impl<K: Default> Default for Save<K> {
     fn default() -> Self {
         Self {
             phase: Phase::Stop,
+            cursor: K::default(),
             filled: 0,
             sent: 0,
             produced: 0,
             initial_end: 0,
             reinit: false,
             records: 0,
-            step: 0,
             trailer: false,
         }
     }
 }
 
-impl Save {
+impl<K> Save<K> {
     /// The device is stopped from now on.
     pub(super) fn freeze(&mut self) {
         self.phase = Phase::Stop;
-        self.step = 0;
     }
 
     fn unread(&self) -> usize {
@@ -250,28 +249,22 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         if self.save.trailer {
             return Ok(false);
         }
-        let (phase, step) = (self.save.phase, self.save.step);
-        let filled = self.save.filled;
+        let (phase, filled) = (self.save.phase, self.save.filled);
         let Some(room) = self.buffer.as_mut().get_mut(filled..) else {
             return Err(self.fail());
         };
         let mut fault = false;
-        let device = &mut self.device;
+        let (device, cursor) = (&mut self.device, &mut self.save.cursor);
         let encoded = stream::write_record::<C>(room, |out| {
-            let saved = device.save(phase, step, out);
+            let saved = device.save(phase, cursor, out);
             fault = saved.is_err();
             saved.ok().flatten()
         });
-        match (
-            encoded,
-            self.save.records.checked_add(1),
-            step.checked_add(1),
-        ) {
-            (Some(0), ..) if !fault => (),
-            (Some(len), Some(records), Some(step)) if !fault => {
+        match (encoded, self.save.records.checked_add(1)) {
+            (Some(0), _) if !fault => (),
+            (Some(len), Some(records)) if !fault => {
                 self.save.add(len);
                 self.save.records = records;
-                self.save.step = step;
                 return Ok(true);
             }
             _ => return Err(self.fail()),

@@ -42,7 +42,7 @@ const LINE_STATS: u16 = 0x0111;
 
 /// A record that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+enum Due {
     Config,
     Interrupts,
     Port(u8),
@@ -61,7 +61,7 @@ impl Due {
 }
 
 /// The record with number `step` of a card with `values`; `None` after the last one.
-pub(super) fn due(ty: &DeviceType, values: &Values, step: u32) -> Option<Due> {
+fn due(ty: &DeviceType, values: &Values, step: u32) -> Option<Due> {
     let ports = [0, 1].into_iter().take(count(ty, values));
     let with_stats = values.bool(ty, "line-stats");
     let per_port = ports.flat_map(|port| {
@@ -87,8 +87,8 @@ pub(super) fn stop_bytes(card: &Card) -> u64 {
     u64::try_from(sum).unwrap_or(u64::MAX)
 }
 
-/// Writes the record with number `step` and returns its tag; `None` after the last one.
-pub(super) fn save(card: &Card, step: u32, out: &mut Payload<'_>) -> Option<u16> {
+/// Writes the record with number `step`, counts it, and returns its tag; `None` after the last one.
+pub(super) fn save(card: &Card, step: &mut u32, out: &mut Payload<'_>) -> Option<u16> {
     let Card {
         ty,
         values,
@@ -96,7 +96,7 @@ pub(super) fn save(card: &Card, step: u32, out: &mut Payload<'_>) -> Option<u16>
         ports,
         pending,
     } = card;
-    let due = due(ty, values, step)?;
+    let due = due(ty, values, *step)?;
     match due {
         Due::Config => config.save().write(out),
         Due::Interrupts => out.u32(*pending),
@@ -111,12 +111,15 @@ pub(super) fn save(card: &Card, step: u32, out: &mut Payload<'_>) -> Option<u16>
             stats.write(out);
         }
     }
+    *step = step.saturating_add(1);
     Some(due.tag())
 }
 
 /// What arrived and is not applied yet; everything in it is validated.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Held {
+    /// Number of records taken.
+    step: u32,
     config: Option<Config>,
     pending: u32,
     ports: [Option<Uart>; PORTS_MAX],
@@ -127,14 +130,13 @@ pub(super) fn load(
     card: &Card,
     held: &mut Held,
     values: &Values,
-    step: u32,
     tag: u16,
     payload: &[u8],
 ) -> Result<Taken, Flaw> {
     if !matches!(tag, CONFIG | INTERRUPTS | PORT | LINE_STATS) {
         return Ok(Taken::Unknown);
     }
-    let due = due(card.ty, values, step).filter(|due| due.tag() == tag);
+    let due = due(card.ty, values, held.step).filter(|due| due.tag() == tag);
     let due = due.ok_or(Flaw::OutOfPlace { tag })?;
     let mut fields = Fields::new(payload);
     match due {
@@ -167,11 +169,16 @@ pub(super) fn load(
             slot.ok_or(Flaw::OutOfPlace { tag })?.set_stats(stats);
         }
     }
-    if fields.is_empty() {
-        Ok(Taken::Final)
-    } else {
-        Err(Flaw::Field("record length"))
+    if !fields.is_empty() {
+        return Err(Flaw::Field("record length"));
     }
+    held.step = held.step.saturating_add(1);
+    Ok(Taken::Final)
+}
+
+/// Whether all records of a card with `values` arrived.
+pub(super) fn complete(card: &Card, held: &Held, values: &Values) -> bool {
+    due(card.ty, values, held.step).is_none()
 }
 
 fn expect_port(fields: &mut Fields<'_>, port: u8) -> Result<(), Flaw> {
@@ -184,6 +191,7 @@ fn expect_port(fields: &mut Fields<'_>, port: u8) -> Result<(), Flaw> {
 /// Applies what arrived.
 pub(super) fn restore(card: &mut Card, held: Held) {
     let Held {
+        step: _, // complete
         config,
         pending,
         ports,

@@ -36,6 +36,7 @@ struct Broken(Card);
 
 impl Device for Broken {
     const RECORD_MAX: usize = Card::RECORD_MAX;
+    type Cursor = u32;
     type Held = <Card as Device>::Held;
 
     fn ty(&self) -> &'static DeviceType {
@@ -83,10 +84,10 @@ impl Device for Broken {
     fn save(
         &mut self,
         phase: Phase,
-        step: u32,
+        step: &mut u32,
         out: &mut Payload<'_>,
     ) -> Result<Option<u16>, Fault> {
-        match step {
+        match *step {
             1 => Err(Fault),
             _ => self.0.save(phase, step, out),
         }
@@ -95,14 +96,13 @@ impl Device for Broken {
         &mut self,
         held: &mut Self::Held,
         values: &Values,
-        step: u32,
         tag: u16,
         payload: &[u8],
     ) -> Result<Taken, Flaw> {
-        self.0.load(held, values, step, tag, payload)
+        self.0.load(held, values, tag, payload)
     }
-    fn complete(&self, held: &Self::Held, values: &Values, steps: u32) -> bool {
-        self.0.complete(held, values, steps)
+    fn complete(&self, held: &Self::Held, values: &Values) -> bool {
+        self.0.complete(held, values)
     }
     fn restore(&mut self, held: Self::Held) {
         self.0.restore(held);

@@ -78,7 +78,14 @@ fn transmitter_interrupt_is_latched() {
     send(&mut dut, 0, b"held");
     outb(&mut dut, IER, 2);
     assert_eq!(source(&mut dut, 0), NONE);
-    outb(&mut dut, FCR, 0x03);
+    outb(&mut dut, MCR, 0x22);
+    assert_eq!(
+        source(&mut dut, 0),
+        NONE,
+        "one of four sent, then the trigger level"
+    );
+    inb(&mut dut, RBR);
+    assert_eq!(source(&mut dut, 0), NONE, "two of four");
     outb(&mut dut, MCR, 0x00);
     assert_eq!(source(&mut dut, 0), EMPTY, "released");
 }

@@ -2,6 +2,7 @@
 
 //! Tests of the model through its public interface.
 
+mod paged;
 mod support;
 mod wire;
 
@@ -17,8 +18,10 @@ mod info;
 mod interrupts;
 mod load;
 mod params;
+mod precopy;
 mod reachable;
 mod records;
+mod rich;
 mod save;
 mod set_param;
 mod stage;

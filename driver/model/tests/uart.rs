@@ -304,6 +304,17 @@ fn breaks_arrive_once_with_their_errors() {
 }
 
 #[test]
+fn errors_in_the_fifo_show_only_with_fifos() {
+    let mut dut = dut(FULL);
+    outb(&mut dut, LCR, 0x43);
+    assert_eq!(inb(&mut dut, LSR), 0x79, "LSR.7 is 0 without FIFOs");
+    outb(&mut dut, LCR, 0x03);
+    outb(&mut dut, FCR, 0x01);
+    outb(&mut dut, LCR, 0x43);
+    assert_eq!(inb(&mut dut, LSR), 0xf9);
+}
+
+#[test]
 fn auto_cts_keeps_bytes_in_the_transmitter() {
     let mut dut = dut(FULL);
     set_up(&mut dut, 0, true);
