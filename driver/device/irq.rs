@@ -13,6 +13,7 @@ use kernel_vfio::vfio::{
         Data,
         Info,
         Set,
+        PCI_ERR,
         PCI_INTX,
         PCI_MSI,
         PCI_REQ, //
@@ -28,14 +29,20 @@ use vmig_model::device::{
 use super::Card;
 
 /// Describes interrupt `index` of a card that has `irqs`.
-pub(super) fn info(irqs: Irqs, index: u32) -> Info {
+///
+/// # Errors
+///
+/// `EINVAL` for the errors of PCI Express, as of any conventional PCI device: QEMU warns of a device
+/// that has this index, but no interrupt in it.
+pub(super) fn info(irqs: Irqs, index: u32) -> Result<Info> {
     let (flags, count) = match index {
         PCI_INTX => (Info::EVENTFD | Info::MASKABLE | Info::AUTOMASKED, irqs.intx),
         PCI_MSI => (Info::EVENTFD, irqs.msi),
         PCI_REQ => (Info::EVENTFD, 1),
+        PCI_ERR => return Err(EINVAL),
         _ => (0, 0),
     };
-    Info { flags, count }
+    Ok(Info { flags, count })
 }
 
 /// Serves `VFIO_DEVICE_SET_IRQS`. Like hardware, the card uses either INTx or MSI.

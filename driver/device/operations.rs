@@ -119,7 +119,7 @@ impl Operations for Card {
         written.map_err(errno::of)
     }
 
-    fn irq_info(device: &Device<Self, Open>, index: u32) -> vfio_irq::Info {
+    fn irq_info(device: &Device<Self, Open>, index: u32) -> Result<vfio_irq::Info> {
         irq::info(device.state.lock().engine.device().irqs(), index)
     }
 

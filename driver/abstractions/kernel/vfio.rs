@@ -133,7 +133,11 @@ pub trait Operations: Sized + Send + Sync + 'static {
 
     /// Describes interrupt `index`, which is below [`DeviceInfo::irqs`]. An interrupt that does not
     /// exist has count zero.
-    fn irq_info(device: &Device<Self, Open>, index: u32) -> irq::Info;
+    ///
+    /// # Errors
+    ///
+    /// Any.
+    fn irq_info(device: &Device<Self, Open>, index: u32) -> Result<irq::Info>;
 
     /// Sets up, masks, unmasks or triggers interrupts. The range lies within
     /// [`irq_info`](Self::irq_info)'s count.

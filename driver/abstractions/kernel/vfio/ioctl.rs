@@ -81,7 +81,7 @@ fn irq_info<T: Operations>(device: &Device<T, Open>, user: UserPtr) -> Result {
     }
     let irqs = T::device_info(device).irqs;
     let bounded = nospec::index(index, irqs).ok_or(EINVAL)?;
-    let info = T::irq_info(device, bounded);
+    let info = T::irq_info(device, bounded)?;
     writer.write(&[argsz, info.flags, index, info.count])
 }
 
@@ -101,7 +101,7 @@ fn set_irqs<T: Operations>(device: &Device<T, Open>, user: UserPtr) -> Result {
     };
     let irqs = T::device_info(device).irqs;
     let bounded = nospec::index(index, irqs).ok_or(EINVAL)?;
-    let available = T::irq_info(device, bounded).count;
+    let available = T::irq_info(device, bounded)?.count;
     let size = irq::prepare(&mut header, available, irqs)?;
 
     let mut data = KVec::new();
