@@ -78,6 +78,7 @@ fn transmitter_interrupt_is_latched() {
     send(&mut dut, 0, b"held");
     outb(&mut dut, IER, 2);
     assert_eq!(source(&mut dut, 0), NONE);
+    outb(&mut dut, FCR, 0x03);
     outb(&mut dut, MCR, 0x22);
     assert_eq!(
         source(&mut dut, 0),
