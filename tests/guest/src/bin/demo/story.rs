@@ -132,9 +132,7 @@ fn moved() -> Vec<Step> {
     vec![
         step(
             "Stage the list on the older parent, then create the device from it.",
-            format!(
-                "vmig params {SOURCE} | vmig create --keep --from - {OLD} {DESTINATION}"
-            ),
+            format!("vmig params {SOURCE} | vmig create --keep --from - {OLD} {DESTINATION}"),
             0,
         ),
         step(
