@@ -250,27 +250,30 @@ impl<'a> Context<'a> {
     ///
     /// [`Failure::Usage`] if standard input is to be read more than once. What cannot be read is
     /// part of the records.
-    pub fn sources(
-        &mut self,
-        texts: &[String],
-        from: Option<&FromList>,
-    ) -> Result<Vec<Record>, Failure> {
-        let list = from.is_some_and(|from| from.list == "-");
-        let stdin = texts.iter().filter(|text| *text == "-").count() + usize::from(list);
-        if stdin > 1 {
-            let line = "standard input can be read once only";
-            return Err(Failure::Usage(Message::new(line)));
-        }
+    pub fn sources(&mut self, texts: &[String]) -> Result<Vec<Record>, Failure> {
+        read_once(texts.iter().map(String::as_str))?;
         let mut records = source::read(texts, &self.system, self.io.stdin);
         let stale = source::settle(&mut records);
-        for warning in records
-            .iter()
-            .flat_map(|record| &record.warnings)
-            .chain(&stale)
-        {
+        let odd = records.iter().flat_map(|record| &record.warnings);
+        for warning in odd.chain(&stale) {
             self.warning(warning);
         }
         Ok(records)
+    }
+
+    /// Reads the list and the sources that the command line names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::list`] and [`Context::sources`].
+    pub fn list_and_sources(
+        &mut self,
+        from: &FromList,
+        texts: &[String],
+    ) -> Result<(List, Vec<Record>), Failure> {
+        let all = texts.iter().chain([&from.list]);
+        read_once(all.map(String::as_str))?;
+        Ok((self.list(from)?, self.sources(texts)?))
     }
 
     /// Reads the list that the command line names.
@@ -282,4 +285,13 @@ impl<'a> Context<'a> {
         let text = source::read_list(&from.list, self.io.stdin)?;
         Ok(List::parse(&text, &from.list, from.model.as_deref())?)
     }
+}
+
+/// Refuses to read standard input more than once.
+fn read_once<'a>(texts: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    if texts.filter(|text| *text == "-").count() > 1 {
+        let line = "standard input can be read once only";
+        return Err(Failure::Usage(Message::new(line)));
+    }
+    Ok(())
 }

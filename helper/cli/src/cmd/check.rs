@@ -24,8 +24,7 @@ use crate::{
 };
 
 pub(super) fn run(args: &Check, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let list = context.list(&args.from)?;
-    let records = context.sources(&args.sources, Some(&args.from))?;
+    let (list, records) = context.list_and_sources(&args.from, &args.sources)?;
     let mode = if args.all { Mode::All } else { Mode::Any };
     let answer = output::Check::new(&list, &records, mode);
     if context.json() {

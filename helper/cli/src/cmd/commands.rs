@@ -49,8 +49,8 @@ struct Command {
 }
 
 pub(super) fn run(args: &Commands, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let list = context.list(&args.from)?;
-    let records = context.sources(std::slice::from_ref(&args.to), Some(&args.from))?;
+    let to = std::slice::from_ref(&args.to);
+    let (list, records) = context.list_and_sources(&args.from, to)?;
     let uuid = args.uuid.as_deref().map(place::uuid).transpose()?;
     let answer = output::Check::new(&list, &records, Mode::Any);
     let (result, params) = destination(&args.to, &answer.results, context)?;

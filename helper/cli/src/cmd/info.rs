@@ -30,7 +30,7 @@ use crate::{
 };
 
 pub(super) fn run(args: &Info, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let records = context.sources(&args.sources, None)?;
+    let records = context.sources(&args.sources)?;
     let offers = || records.iter().flat_map(|record| &record.implementations);
     let errors: Vec<_> = offers()
         .filter_map(|offer| offer.info.as_ref().err())
