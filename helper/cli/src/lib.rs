@@ -49,7 +49,7 @@ use crate::{
         Interrupt,
         Patient, //
     },
-    text::message_line, //
+    text::message_lines, //
 };
 
 /// Runs the command line of this process.
@@ -100,9 +100,7 @@ pub fn run(
 
 /// Shows what clap has to say: help, the version, or what is wrong with the command line.
 fn usage(error: &clap::Error, io: Io<'_>) -> Exit {
-    let text = error.render().to_string();
-    let lines: Vec<String> = text.split('\n').map(message_line).collect();
-    let text = lines.join("\n");
+    let text = message_lines(&error.render().to_string());
     // There is nobody left to tell if this fails.
     if error.use_stderr() {
         let text = text

@@ -52,11 +52,26 @@ pub fn message_line(text: &str) -> String {
     cut(text, LINE_MAX)
 }
 
+/// The longest message, in lines.
+const LINES_MAX: usize = 100;
+
+/// The lines of a message from elsewhere, each as [`message_line`].
+pub fn message_lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().take(LINES_MAX).map(message_line).collect();
+    lines.join("\n") + "\n"
+}
+
 fn cut(text: &str, limit: usize) -> String {
+    // First what is surely too long, so that a whole file is not escaped for nothing.
+    let (text, whole) = match text.char_indices().nth(limit) {
+        Some((end, _)) => (text.get(..end).unwrap_or_default(), false),
+        None => (text, true),
+    };
     let escaped = escape(text);
     match escaped.char_indices().nth(limit) {
         Some((end, _)) => format!("{}...", escaped.get(..end).unwrap_or_default()),
-        None => escaped.into_owned(),
+        None if whole => escaped.into_owned(),
+        None => format!("{escaped}..."),
     }
 }
 

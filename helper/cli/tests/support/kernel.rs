@@ -182,18 +182,18 @@ impl Kernel {
     }
 
     /// Everything in the tree: path and content, for comparison.
-    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, String> {
-        fn walk(path: &Path, all: &mut BTreeMap<PathBuf, String>) {
+    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        fn walk(path: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
             for entry in fs::read_dir(path).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_symlink() {
                     let target = fs::read_link(&path).unwrap();
-                    all.insert(path, target.display().to_string());
+                    all.insert(path, target.display().to_string().into_bytes());
                 } else if path.is_dir() {
                     walk(&path, all);
                 } else {
-                    let text = fs::read_to_string(&path).unwrap();
-                    all.insert(path, text);
+                    let data = fs::read(&path).unwrap();
+                    all.insert(path, data);
                 }
             }
         }
