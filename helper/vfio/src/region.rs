@@ -286,7 +286,7 @@ mod tests {
         for word in [0x2000_u64, 9 << 40] {
             bytes.extend_from_slice(&word.to_ne_bytes());
         }
-        for word in [2_u32 | 1 << 16, 48, 3, 1, 1 | 1 << 16, 0, 1, 0] {
+        for word in [2_u32 | (1 << 16), 48, 3, 1, 1 | (1 << 16), 0, 1, 0] {
             bytes.extend_from_slice(&word.to_ne_bytes());
         }
         for word in [0x1000_u64, 0x1000] {

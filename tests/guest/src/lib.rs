@@ -13,12 +13,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod detect;
 pub mod event;
 pub mod kmsg;
 pub mod mdev;
 pub mod modules;
 pub mod parent;
 pub mod pci;
+pub mod staged;
 pub mod stream;
 pub mod sysfs;
 pub mod table;

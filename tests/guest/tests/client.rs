@@ -209,10 +209,10 @@ fn interrupts_features_and_memory_work() {
         assert_eq!(device.has_feature(2, Direction::Get), Ok(true));
         assert_eq!(device.has_feature(0x7fff, Direction::Get), Ok(false));
         let mut state = [0; 8];
-        device.feature_bytes(1 << 16 | 2, 16, &mut state).unwrap();
+        device.feature_bytes((1 << 16) | 2, 16, &mut state).unwrap();
         assert_eq!(state[..4], 2_u32.to_ne_bytes(), "RUNNING");
         let refused = device
-            .feature_bytes(1 << 16 | 2, 15, &mut state)
+            .feature_bytes((1 << 16) | 2, 15, &mut state)
             .unwrap_err();
         assert_eq!(refused.errno(), Some(Errno::EINVAL), "too short");
 

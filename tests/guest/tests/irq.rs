@@ -408,7 +408,7 @@ fn bad_requests_are_refused() {
         row("two actions", none | trigger | mask, INTX, 0, 1, &[]),
         row("no data type", trigger, INTX, 0, 1, &[]),
         row("two data types", none | fd | trigger, INTX, 0, 1, &[0; 4]),
-        row("unknown flag", none | trigger | 1 << 6, INTX, 0, 1, &[]),
+        row("unknown flag", none | trigger | (1 << 6), INTX, 0, 1, &[]),
         row("no room for the eventfd", fd | trigger, INTX, 0, 1, &[]),
         row("half an eventfd", fd | trigger, INTX, 0, 1, &[0; 2]),
         row(

@@ -32,7 +32,7 @@ fn fill(device: &Device) {
     for index in 0..2 {
         let port = Port::new(device, index);
         port.fifos(true);
-        port.set(FCR, FCR_ENABLE | 3 << 6);
+        port.set(FCR, FCR_ENABLE | (3 << 6));
         let (received, waiting) = contents(index);
         port.send(&received);
         port.set(MCR, MCR_AFE | MCR_DTR | MCR_OUT2);

@@ -5,6 +5,7 @@
 use std::sync::Mutex;
 use std::thread;
 
+use guest::staged::{world, Entry};
 use guest::table::{PORTS, STAGED_MAX};
 use guest::{sysfs, uuid, Mdev, Parent, Test, Type};
 use vmig_vfio::Errno;
@@ -16,37 +17,12 @@ fn var() -> Type {
     Type::default_parent("serial-var")
 }
 
-/// Everything that a write to `stage` could change.
-fn world() -> (Vec<String>, Vec<u32>) {
-    let types = ["serial-1", "serial-2", "serial-var"].map(Type::default_parent);
-    let staged = types.iter().flat_map(Type::staged).collect();
-    (staged, types.iter().map(Type::available).collect())
-}
-
-/// Drops an entry when the test is done with it.
-struct Entry<'a>(&'a Type, String);
-
-impl<'a> Entry<'a> {
-    #[track_caller]
-    fn new(kind: &'a Type, list: &str) -> Self {
-        let uuid = uuid();
-        kind.stage(format!("{uuid} {list}\n")).expect("stage");
-        Self(kind, uuid)
-    }
-}
-
-impl Drop for Entry<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.unstage(&self.1);
-    }
-}
-
 #[test]
 fn a_staged_list_becomes_the_device() {
     let _test = Test::begin();
     let kind = var();
     let entry = Entry::new(&kind, GOOD);
-    let mdev = kind.create(&entry.1).unwrap();
+    let mdev = kind.create(&entry.uuid).unwrap();
     assert_eq!(kind.staged(), [""; 0], "the entry is consumed");
     let expected = [
         ("auto-flow", "on"),
@@ -82,7 +58,7 @@ fn staged_shows_entries_in_the_format_of_stage() {
     let of = |entry: &Entry<'_>| {
         lines
             .iter()
-            .find(|line| line.starts_with(&entry.1))
+            .find(|line| line.starts_with(&entry.uuid))
             .unwrap()
     };
     for value in ["ports=2", "fifo-size=64", "auto-flow=on"] {
@@ -111,12 +87,12 @@ fn the_identical_list_again_succeeds_and_another_one_does_not() {
     let kind = var();
     let entry = Entry::new(&kind, GOOD);
     let before = world();
-    let upper = entry.1.to_uppercase();
+    let upper = entry.uuid.to_uppercase();
     for same in [
-        format!("{} {GOOD}", entry.1),
+        format!("{} {GOOD}", entry.uuid),
         format!("{upper} {GOOD}\n"),
-        format!("{} auto-flow=on ports=2 fifo-size=64\n", entry.1),
-        format!("{} {GOOD} line-stats=off\n", entry.1),
+        format!("{} auto-flow=on ports=2 fifo-size=64\n", entry.uuid),
+        format!("{} {GOOD} line-stats=off\n", entry.uuid),
     ] {
         assert_eq!(kind.stage(&same), Ok(()), "{same:?}");
         assert_eq!(world(), before, "{same:?}");
@@ -128,7 +104,7 @@ fn the_identical_list_again_succeeds_and_another_one_does_not() {
         "ports=2 fifo-size=64 auto-flow=on line-stats=on",
     ] {
         assert_eq!(
-            kind.stage(format!("{} {other}\n", entry.1)),
+            kind.stage(format!("{} {other}\n", entry.uuid)),
             Err(Errno::EEXIST),
             "{other}"
         );
@@ -144,20 +120,20 @@ fn a_uuid_is_staged_once_in_the_whole_module() {
     let parent = Parent::live("second", 2);
     let elsewhere = parent.kind("serial-var");
     let entry = Entry::new(&kind, GOOD);
-    let line = format!("{} {GOOD}\n", entry.1);
+    let line = format!("{} {GOOD}\n", entry.uuid);
     assert_eq!(other.stage(&line), Err(Errno::EEXIST), "another type");
     assert_eq!(elsewhere.stage(&line), Err(Errno::EEXIST), "another parent");
     // create at another type is refused, and the entry stays.
-    assert_eq!(other.create(&entry.1).unwrap_err(), Errno::EEXIST);
-    assert_eq!(elsewhere.create(&entry.1).unwrap_err(), Errno::EEXIST);
+    assert_eq!(other.create(&entry.uuid).unwrap_err(), Errno::EEXIST);
+    assert_eq!(elsewhere.create(&entry.uuid).unwrap_err(), Errno::EEXIST);
     assert_eq!(kind.staged().len(), 1);
     assert_eq!(
-        other.unstage(&entry.1),
+        other.unstage(&entry.uuid),
         Err(Errno::ENOENT),
         "it is not an entry of that type"
     );
     assert_eq!(kind.staged().len(), 1);
-    let mdev = kind.create(&entry.1).unwrap();
+    let mdev = kind.create(&entry.uuid).unwrap();
     assert_eq!(kind.stage(&line), Err(Errno::EEXIST), "the device exists");
     assert_eq!(
         elsewhere.stage(&line),
@@ -165,7 +141,7 @@ fn a_uuid_is_staged_once_in_the_whole_module() {
         "the device exists elsewhere"
     );
     drop(mdev);
-    let _again = Entry(&kind, entry.1.clone());
+    let _again = Entry::of(&kind, entry.uuid.clone());
     assert_eq!(kind.stage(&line), Ok(()), "the device is gone");
 }
 
@@ -178,10 +154,14 @@ fn unstage_drops_an_entry_and_gives_its_share_back() {
         for end in ["", "\n"] {
             let entry = Entry::new(&kind, GOOD);
             assert_ne!(world(), before);
-            kind.unstage(format!("{}{end}", spelling(&entry.1)))
+            kind.unstage(format!("{}{end}", spelling(&entry.uuid)))
                 .unwrap();
             assert_eq!(world(), before);
-            assert_eq!(kind.unstage(&entry.1), Err(Errno::ENOENT), "no such entry");
+            assert_eq!(
+                kind.unstage(&entry.uuid),
+                Err(Errno::ENOENT),
+                "no such entry"
+            );
         }
     }
     let page = vec![b'0'; 4096];
@@ -214,7 +194,7 @@ fn an_entry_holds_its_share_of_the_capacity() {
     assert_eq!(free(), [PORTS - 2, PORTS / 2 - 1, PORTS - 2]);
     let one = Entry::new(&kind, "ports=1");
     assert_eq!(free(), [PORTS - 3, (PORTS - 3) / 2, PORTS - 3]);
-    let mdev = kind.create(&two.1).unwrap();
+    let mdev = kind.create(&two.uuid).unwrap();
     assert_eq!(
         free(),
         [PORTS - 3, (PORTS - 3) / 2, PORTS - 3],
@@ -244,7 +224,7 @@ fn a_full_parent_takes_no_more() {
     let last = kind.create(&uuid()).unwrap();
     assert_eq!(kind.create(&uuid()).unwrap_err(), Errno::EUSERS);
     // An entry has its share already: the full parent does not keep it from being created.
-    let promised = big.create(&entries[0].1).unwrap();
+    let promised = big.create(&entries[0].uuid).unwrap();
     drop((last, promised));
 }
 
@@ -270,7 +250,7 @@ fn a_type_has_sixteen_entries_at_most() {
     );
     assert_eq!(big.stage(format!("{} ports=2", uuid())), Err(Errno::EUSERS));
     // ... and the identical list needs neither.
-    assert_eq!(kind.stage(format!("{} ports=1", entries[3].1)), Ok(()));
+    assert_eq!(kind.stage(format!("{} ports=1", entries[3].uuid)), Ok(()));
     drop((entries, rest));
 }
 
@@ -289,194 +269,6 @@ fn entries_die_with_their_parent() {
     parent.set("live", "1").unwrap();
     assert_eq!(kind.staged(), [""; 0]);
     assert_eq!(kind.available(), PORTS);
-}
-
-/// Everything that a line can do wrong, one fault at a time. `UUID` stands for a fresh one.
-const BAD: &[(Errno, &str)] = &[
-    (Errno::ENOENT, "UUID ports=2 no-such=1"),
-    (Errno::ENOENT, "UUID ports=2 Fifo-Size=64"),
-    (Errno::ENOENT, "UUID ports=2 num-queues=4"),
-    (Errno::ENODATA, "UUID"),
-    (Errno::ENODATA, "UUID\n"),
-    (Errno::ENODATA, "UUID fifo-size=64"),
-    (Errno::ERANGE, "UUID ports=0"),
-    (Errno::ERANGE, "UUID ports=3"),
-    (Errno::ERANGE, "UUID ports=2 fifo-size=32"),
-    (Errno::ERANGE, "UUID ports=18446744073709551615"),
-    (Errno::EDOM, "UUID ports=2 auto-flow=on"),
-    (Errno::EDOM, "UUID ports=2 fifo-size=16 auto-flow=on"),
-    (Errno::EINVAL, "\n"),
-    (Errno::EINVAL, " "),
-    (Errno::EINVAL, "ports=2"),
-    (Errno::EINVAL, "not-a-uuid ports=2"),
-    (Errno::EINVAL, "00000000-0000-0000-0000-00000000000 ports=2"),
-    (
-        Errno::EINVAL,
-        "00000000-0000-0000-0000-0000000000000 ports=2",
-    ),
-    (
-        Errno::EINVAL,
-        "0000000000000-0000-0000-00000000-000 ports=2",
-    ),
-    (
-        Errno::EINVAL,
-        "g0000000-0000-0000-0000-000000000000 ports=2",
-    ),
-    (Errno::EINVAL, "{UUID} ports=2"),
-    (Errno::EINVAL, "UUID,ports=2"),
-    (Errno::EINVAL, "UUIDports=2"),
-    (Errno::EINVAL, " UUID ports=2"),
-    (Errno::EINVAL, "UUID ports"),
-    (Errno::EINVAL, "UUID ports="),
-    (Errno::EINVAL, "UUID =2"),
-    (Errno::EINVAL, "UUID ports=2="),
-    (Errno::EINVAL, "UUID ports==2"),
-    (Errno::EINVAL, "UUID ports=2 ports=2"),
-    (Errno::EINVAL, "UUID ports=2 ports=1"),
-    (Errno::EINVAL, "UUID ports=02"),
-    (Errno::EINVAL, "UUID ports=+2"),
-    (Errno::EINVAL, "UUID ports=-2"),
-    (Errno::EINVAL, "UUID ports=0x2"),
-    (Errno::EINVAL, "UUID ports=2.0"),
-    (Errno::EINVAL, "UUID ports=2e0"),
-    (Errno::EINVAL, "UUID ports=\"2\""),
-    (Errno::EINVAL, "UUID ports=two"),
-    (Errno::EINVAL, "UUID ports=on"),
-    (Errno::EINVAL, "UUID ports=2\tfifo-size=64"),
-    (Errno::EINVAL, "UUID ports=2 line-stats=1"),
-    (Errno::EINVAL, "UUID ports=2 line-stats=true"),
-    (Errno::EINVAL, "UUID ports=2 line-stats=ON"),
-    (Errno::EINVAL, "UUID ports=2 line-stats=yes"),
-    (Errno::EINVAL, "UUID ports=2 line-stats="),
-    (Errno::EINVAL, "UUID ports=2\n\n"),
-    (Errno::EINVAL, "UUID ports=2\nUUID ports=2\n"),
-    (Errno::EINVAL, "UUID\nports=2\n"),
-    (Errno::EINVAL, "UUID ports=2\r\n"),
-    (Errno::EINVAL, "UUID ports=2\0"),
-    (Errno::EINVAL, "UUID ports=2\0 no-such=1"),
-    (Errno::EINVAL, "\0UUID ports=2"),
-];
-
-/// Names that must never become a part of a path, wherever they end.
-const PATHS: &[&str] = &[
-    "../x=1",
-    "/etc/passwd=1",
-    "../../stage=1",
-    "./ports=2",
-    "..=1",
-    ".=1",
-    "a/b=1",
-];
-
-#[test]
-fn what_is_refused_has_its_errno_and_changes_nothing() {
-    let _test = Test::begin();
-    let kind = var();
-    let witness = Entry::new(&kind, "ports=1");
-    let before = world();
-    for (errno, line) in BAD {
-        let line = line.replace("UUID", &uuid());
-        assert_eq!(kind.stage(&line), Err(*errno), "{line:?}");
-        assert_eq!(world(), before, "{line:?}");
-    }
-    for name in PATHS {
-        let answer = kind.stage(format!("{} ports=2 {name}", uuid()));
-        assert!(
-            matches!(answer, Err(Errno::ENOENT | Errno::EINVAL)),
-            "{name}: {answer:?}"
-        );
-        assert_eq!(world(), before, "{name}");
-    }
-    drop(witness);
-}
-
-#[test]
-fn a_number_beyond_64_bits_is_refused() {
-    let _test = Test::begin();
-    let before = world();
-    for number in [
-        "18446744073709551616",
-        "99999999999999999999999999",
-        &"9".repeat(1000),
-    ] {
-        let answer = var().stage(format!("{} ports={number}", uuid()));
-        assert!(
-            matches!(answer, Err(Errno::EINVAL | Errno::ERANGE)),
-            "{number}: {answer:?}"
-        );
-        assert_eq!(world(), before);
-    }
-}
-
-#[test]
-fn bytes_that_are_no_utf_8_are_refused() {
-    let _test = Test::begin();
-    let before = world();
-    for bytes in [
-        &b"\xff"[..],
-        b"ports=2 \xc3\x28=1",
-        b"ports=2 line-stats=\xff",
-        b"ports=2 \xed\xa0\x80=1",
-    ] {
-        let line = [uuid().as_bytes(), b" ", bytes].concat();
-        assert_eq!(var().stage(&line), Err(Errno::EINVAL), "{bytes:x?}");
-        assert_eq!(world(), before);
-    }
-}
-
-#[test]
-fn a_line_that_is_too_long_is_refused_as_a_whole() {
-    let _test = Test::begin();
-    let kind = var();
-    let before = world();
-    let line = format!("{} ports=2 fifo-size=64", uuid());
-    for size in [4096, 4097, 8192, 65536, 1 << 20] {
-        // A good line, then padding: sysfs cuts at the page, and nothing of it must be taken.
-        for padding in [b' ', b'\n', b'x', 0, 0xff] {
-            let mut bytes = line.clone().into_bytes();
-            bytes.resize(size, padding);
-            assert_eq!(
-                kind.stage(&bytes),
-                Err(Errno::E2BIG),
-                "{size} bytes, padding {padding:#x}"
-            );
-            assert_eq!(world(), before);
-        }
-    }
-    // Just short of a page is judged by its content.
-    let mut bytes = line.into_bytes();
-    bytes.resize(4095, b'\n');
-    assert_eq!(kind.stage(&bytes), Err(Errno::EINVAL));
-    assert_eq!(world(), before);
-}
-
-#[test]
-fn a_second_write_to_the_same_file_is_not_a_continuation() {
-    use std::io::Write;
-
-    let _test = Test::begin();
-    let kind = var();
-    let before = world();
-    let open = || {
-        std::fs::File::options()
-            .write(true)
-            .open(kind.path("migration/stage"))
-            .unwrap()
-    };
-    let mut file = open();
-    let id = uuid();
-    // As a shell's printf would do, line by line: the first one is complete and lacks `ports`.
-    let first = file.write(format!("{id} fifo-size=64\n").as_bytes());
-    assert_eq!(first.map_err(sysfs::errno), Err(Errno::ENODATA));
-    assert_eq!(world(), before);
-    let mut file = open();
-    let _entry = Entry(&kind, id.clone());
-    assert!(file.write(format!("{id} ports=1\n").as_bytes()).is_ok());
-    let after = world();
-    // The offset is not 0 any more.
-    let second = file.write(format!("{} ports=1\n", uuid()).as_bytes());
-    assert_eq!(second.map_err(sysfs::errno), Err(Errno::EINVAL));
-    assert_eq!(world(), after);
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn an_unbound_device_node_makes_the_unload_wait() {
 #[test]
 fn writes_race_with_the_unload() {
     let _test = Test::begin();
-    for _ in 0..5 {
+    for _ in 0..3 {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             for _ in 0..3 {
