@@ -65,9 +65,10 @@ fn command(paths: &Paths, kernel: &Kernel, initrd: &Path, init: &[String]) -> Co
         .arg(kernel.dir.join("bzImage"))
         .arg("-initrd")
         .arg(initrd);
-    // A panic reboots, and a reboot ends QEMU. Words after `--` are for init.
-    let line =
-        "console=ttyS0 loglevel=7 panic=-1 oops=panic sysctl.kernel.hung_task_timeout_secs=60 --";
+    // A panic reboots, and a reboot ends QEMU. On a busy host the emulated timer is late, which the
+    // kernel would take for a broken one. Words after `--` are for init.
+    let line = "console=ttyS0 loglevel=7 panic=-1 oops=panic no_timer_check \
+                sysctl.kernel.hung_task_timeout_secs=60 --";
     qemu.arg("-append")
         .arg(format!("{line} {}", init.join(" ")));
     qemu
