@@ -37,8 +37,8 @@ impl Vectors {
     ///
     /// # Errors
     ///
-    /// `ENOTTY` for masking; `EINVAL` to trigger what is disabled; `EBADF` or `EINVAL` for what is
-    /// no eventfd; `ENOMEM`.
+    /// `ENOTTY` for masking; `EINVAL` to trigger what is disabled, or to bind nothing; `EBADF` or
+    /// `EINVAL` for what is no eventfd; `ENOMEM`.
     pub fn apply(&mut self, set: &Set<'_>, available: u32) -> Result {
         if set.action != Action::Trigger {
             return Err(ENOTTY);
@@ -49,6 +49,7 @@ impl Vectors {
         }
         let range = set.range()?;
         match set.data {
+            Data::Eventfd(_) if range.is_empty() => return Err(EINVAL),
             Data::Eventfd(fds) => {
                 let mut new = KVec::with_capacity(range.len(), GFP_KERNEL_ACCOUNT)?;
                 for context in fds.contexts() {
