@@ -128,3 +128,47 @@ impl Tracker {
         }
     }
 }
+
+#[kunit_tests(vmig_vfio_tracker)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logging_has_a_start_and_an_end() -> Result {
+        let page = |first| Range {
+            first,
+            last: first + 0xfff,
+        };
+        let log = || -> Result<DirtyLog> {
+            let mut ranges = KVec::new();
+            ranges.push(Range::new(0, 0x10000)?, GFP_KERNEL)?;
+            DirtyLog::new(ranges, 4096)
+        };
+        let tracker = KBox::pin_init(Tracker::new(), GFP_KERNEL)?;
+        let reported = || -> Result<KVec<Range>> {
+            let mut runs = KVec::new();
+            tracker.report(Range::new(0, 0x10000)?, |run| {
+                // A test's ranges are few.
+                let _ = runs.push(run, GFP_KERNEL);
+            })?;
+            Ok(runs)
+        };
+
+        // Off: nothing to report, and writes are nobody's affair.
+        tracker.mark(0, 1);
+        assert_eq!(reported().err(), Some(EINVAL));
+        tracker.start(log()?)?;
+        assert_eq!(tracker.start(log()?), Err(EINVAL));
+        assert_eq!(reported()?.len(), 0);
+        tracker.mark(0x1800, 1);
+        tracker.mark(0x3000, 0x1000);
+        tracker.mark(0x4000, 0);
+        tracker.mark(u64::MAX, 2);
+        assert_eq!(&*reported()?, &[page(0x1000), page(0x3000)]);
+        assert_eq!(reported()?.len(), 0);
+        tracker.stop();
+        tracker.stop();
+        assert_eq!(reported().err(), Some(EINVAL));
+        Ok(())
+    }
+}
