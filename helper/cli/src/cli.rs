@@ -122,6 +122,8 @@ pub enum Verb {
     Remove(Remove),
     /// Save, load or show the state of a device
     State(State),
+    /// Check whether a VFIO driver does what the migration uAPI promises
+    Conform(Conform),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print manual pages
@@ -387,6 +389,61 @@ pub struct StateShow {
     /// The file; `-` is standard input
     #[arg(value_name = "FILE")]
     pub file: String,
+}
+
+/// Options of `conform`.
+#[derive(Args, Debug)]
+pub struct Conform {
+    /// UUID of a mediated device, or the directory of any VFIO device in sysfs
+    #[arg(value_name = "DEVICE", required_unless_present = "list")]
+    pub device: Option<String>,
+    /// Whose statements to check: the state machine of Linux 5.18, or the region before it
+    #[arg(long, value_enum, default_value = "all", value_name = "PROTOCOL")]
+    pub protocol: Protocol,
+    /// Statements to check: numbers and ranges, such as C36,C40-C45; nothing: all
+    #[arg(long, value_name = "LIST")]
+    pub statement: Option<String>,
+    /// Interface to open the device through; nothing: cdev if there is one, else group
+    #[arg(long, value_enum, value_name = "INTERFACE")]
+    pub attach: Option<Interface>,
+    /// Feed the device bad streams, remove it and make it again: not with data that matter
+    #[arg(long)]
+    pub destructive: bool,
+    /// Seconds that one statement may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
+    pub deadline: u16,
+    /// Command that makes the device reconfigure itself while it is in PRE_COPY, for C53
+    #[arg(long, value_name = "COMMAND")]
+    pub reconfigure: Option<String>,
+    /// Print KTAP
+    #[arg(long, conflicts_with = "list")]
+    pub ktap: bool,
+    /// Print the statements, and check nothing
+    #[arg(long)]
+    pub list: bool,
+    #[doc = "Job of a process that `conform` itself has started."]
+    #[arg(long, hide = true, value_name = "JOB")]
+    pub job: Option<String>,
+}
+
+/// A protocol of VFIO migration, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// The migration region of Linux 5.8 to 5.17.
+    V1,
+    /// The state machine of Linux 5.18 and newer.
+    V2,
+    /// Both.
+    All,
+}
+
+/// An interface of the kernel to VFIO devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Interface {
+    /// The device's own node, and IOMMUFD.
+    Cdev,
+    /// The IOMMU group, and a container.
+    Group,
 }
 
 /// Options of `completions`.

@@ -5,6 +5,7 @@
 mod check;
 mod commands;
 mod completions;
+mod conform;
 mod create;
 mod info;
 mod man;
@@ -41,6 +42,7 @@ pub fn run(verb: &Verb, context: &mut Context<'_>) -> Result<Exit, Failure> {
         Verb::Set(args) => set::run(args, context),
         Verb::Remove(args) => remove::run(args, context),
         Verb::State(args) => state::run(args, context),
+        Verb::Conform(args) => conform::run(args, context),
         Verb::Completions(args) => completions::run(args, context),
         Verb::Man(args) => man::run(args, context),
     }

@@ -130,38 +130,73 @@ impl CatalogueDocument {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{
+        json,
+        Value, //
+    };
 
     use super::*;
     use crate::catalogue::{
         statement,
+        statements,
         Id, //
     };
 
-    #[test]
-    fn a_result_has_the_members_of_its_kind() {
-        let not_ok = Outcome::NotOk {
-            expected: "a".into(),
-            seen: "b".into(),
-        };
-        let reports = [Report {
-            statement: statement(Id::c(36)).unwrap(),
-            outcome: not_ok,
+    fn report(id: Id, outcome: Outcome) -> Report {
+        Report {
+            statement: statement(id).unwrap(),
+            outcome,
             ms: 5,
-        }];
+        }
+    }
+
+    /// One result of each kind.
+    fn document() -> Value {
+        let broken = || ("a".to_owned(), "b".to_owned());
+        let ((expected, seen), (wished, found)) = (broken(), broken());
+        let reports = [
+            report(Id::c(36), Outcome::NotOk { expected, seen }),
+            report(
+                Id::c(1),
+                Outcome::Ok {
+                    notes: vec!["n".into()],
+                },
+            ),
+            report(Id::c(2), Outcome::Ok { notes: Vec::new() }),
+            report(
+                Id::c(56),
+                Outcome::NotHeld {
+                    expected: wished,
+                    seen: found,
+                },
+            ),
+            report(Id::c(6), Outcome::Skip { reason: "r".into() }),
+        ];
         let look = Look {
             name: "n".into(),
             attach: AttachForm::Group,
-            migration_flags: None,
+            migration_flags: Some(7),
         };
         let options = Options {
             directory: "/nonexistent".into(),
             ..Options::default()
         };
-        let document = Document::new(&options, &look, false, &reports);
-        let value = serde_json::to_value(&document).unwrap();
+        serde_json::to_value(Document::new(&options, &look, false, &reports)).unwrap()
+    }
+
+    fn schema(text: &str) -> jsonschema::Validator {
+        let schema = serde_json::from_str(text).unwrap();
+        jsonschema::draft202012::new(&schema).unwrap()
+    }
+
+    #[test]
+    fn a_result_has_the_members_of_its_kind() {
+        let value = document();
         assert_eq!(value["schema"], "vmig.conform/1");
-        assert_eq!(value["device"], json!({"name": "n", "attach": "group"}));
+        assert_eq!(
+            value["device"],
+            json!({"name": "n", "attach": "group", "migration_flags": 7})
+        );
         let result = &value["results"][0];
         assert_eq!(result["id"], "C36");
         assert_eq!(result["class"], "must");
@@ -172,7 +207,48 @@ mod tests {
         );
         assert_eq!(
             value["summary"],
-            json!({"ok": 0, "not_ok": 1, "not_held": 0, "skip": 0})
+            json!({"ok": 2, "not_ok": 1, "not_held": 1, "skip": 1})
         );
+    }
+
+    #[test]
+    fn the_document_follows_its_schema_and_nothing_else_does() {
+        let schema = schema(include_str!("../../../schemas/vmig.conform-1.json"));
+        let good = document();
+        schema.validate(&good).unwrap();
+        let wrong = |change: &dyn Fn(&mut Value)| {
+            let mut bad = good.clone();
+            change(&mut bad);
+            assert!(!schema.is_valid(&bad), "{bad:#}");
+        };
+        for index in 0..5 {
+            let members: Vec<_> = good["results"][index].as_object().unwrap().keys().collect();
+            for member in members.into_iter().filter(|member| *member != "notes") {
+                wrong(&|bad| {
+                    let result = bad["results"][index].as_object_mut().unwrap();
+                    result.remove(member);
+                });
+            }
+            wrong(&|bad| bad["results"][index]["more"] = json!(1));
+        }
+        for member in good.as_object().unwrap().keys() {
+            wrong(&|bad| {
+                bad.as_object_mut().unwrap().remove(member);
+            });
+        }
+        // Only a promise can be broken, and only what is none can be "not held".
+        wrong(&|bad| bad["results"][3]["class"] = json!("must"));
+        wrong(&|bad| bad["device"]["attach"] = json!("auto"));
+    }
+
+    #[test]
+    fn the_catalogue_follows_its_schema() {
+        let schema = schema(include_str!(
+            "../../../schemas/vmig.conform-catalogue-1.json"
+        ));
+        let all: Vec<_> = statements().collect();
+        let value = serde_json::to_value(CatalogueDocument::new(&all)).unwrap();
+        schema.validate(&value).unwrap();
+        assert_eq!(value["statements"].as_array().unwrap().len(), all.len());
     }
 }

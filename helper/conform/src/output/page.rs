@@ -5,27 +5,35 @@
 use std::fmt::Write;
 
 use crate::{
-    catalogue::sections,
+    catalogue::{
+        sections,
+        Statement, //
+    },
     report::{
         Outcome,
         Report, //
     },
 };
 
-/// The catalogue: one table per section.
-pub fn catalogue() -> String {
+/// These statements: one table per section of the catalogue.
+pub fn catalogue(chosen: &[&Statement]) -> String {
     let mut page = String::new();
     for section in sections() {
-        let Some(first) = section.statements.first() else {
+        let has = |statement: &&Statement| chosen.iter().any(|other| other.id == statement.id);
+        let mut statements = section.statements.iter().filter(has).peekable();
+        let Some(first) = statements.peek() else {
             continue;
         };
         let protocol = first.id.protocol;
+        if !page.is_empty() {
+            page.push('\n');
+        }
         add(
             &mut page,
             format_args!("### {} ({protocol})\n", section.title),
         );
         page.push_str("| | class | statement | where it is promised |\n|---|---|---|---|\n");
-        for statement in section.statements {
+        for statement in statements {
             let mark = if statement.destructive {
                 " (destructive)"
             } else {
@@ -39,7 +47,6 @@ pub fn catalogue() -> String {
                 ),
             );
         }
-        page.push('\n');
     }
     page
 }
@@ -94,7 +101,8 @@ mod tests {
 
     #[test]
     fn the_page_has_a_row_for_each_statement() {
-        let page = catalogue();
+        let all: Vec<_> = statements().collect();
+        let page = catalogue(&all);
         for statement in statements() {
             let row = format!("| {} | {}", statement.id, statement.class);
             assert_eq!(page.matches(&row).count(), 1, "{row}");
