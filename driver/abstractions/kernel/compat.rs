@@ -50,3 +50,16 @@ pub(crate) unsafe fn drvdata_obtain<T>(
     // taken out of the device above, so nobody obtains it a second time.
     Some(unsafe { Pin::<KBox<T>>::from_foreign(ptr.cast()) })
 }
+
+/// A name for a lock that has one address in all crates of the module.
+///
+/// Lockdep wants the locks of a class to have the very same name, not an equal one. The literal that
+/// `new_mutex!` and its like take is copied into every crate that the initialiser is inlined into;
+/// a `static`, as the class is one, is not.
+macro_rules! lock_name {
+    ($name:literal) => {{
+        static NAME: &::kernel::str::CStr = ::kernel::c_str!($name);
+        NAME
+    }};
+}
+pub(crate) use lock_name;

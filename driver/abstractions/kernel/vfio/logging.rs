@@ -19,9 +19,11 @@ mod table;
 pub use self::table::Table;
 
 use kernel::{
-    new_mutex,
     prelude::*,
-    sync::Mutex, //
+    sync::{
+        static_lock_class,
+        Mutex, //
+    }, //
 };
 
 use self::dirty::DirtyLog;
@@ -71,7 +73,11 @@ impl Tracker {
     /// A tracker that logs nothing yet.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            log <- new_mutex!(None, "vfio::logging::Tracker::log"),
+            log <- Mutex::new(
+                None,
+                compat::lock_name!("vfio::logging::Tracker::log"),
+                static_lock_class!(),
+            ),
         })
     }
 

@@ -6,10 +6,9 @@
 mod resample;
 
 use kernel::{
-    new_mutex,
-    new_spinlock,
     prelude::*,
     sync::{
+        static_lock_class,
         Mutex,
         SpinLock, //
     }, //
@@ -21,7 +20,10 @@ use super::{
     Fds,
     Set, //
 };
-use crate::eventfd;
+use crate::{
+    compat::lock_name,
+    eventfd, //
+};
 
 /// The interrupt pin of a device.
 ///
@@ -68,8 +70,12 @@ impl Intx {
     /// A line that is down, and disabled.
     pub fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            line <- new_spinlock!(Line::default(), "vfio::irq::Intx::line"),
-            setup <- new_mutex!((), "vfio::irq::Intx::setup"),
+            line <- SpinLock::new(
+                Line::default(),
+                lock_name!("vfio::irq::Intx::line"),
+                static_lock_class!(),
+            ),
+            setup <- Mutex::new((), lock_name!("vfio::irq::Intx::setup"), static_lock_class!()),
             #[cfg(CONFIG_VFIO_VIRQFD)]
             unmask: resample::Slot::new(),
         })

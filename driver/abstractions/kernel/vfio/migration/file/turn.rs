@@ -3,14 +3,15 @@
 //! Turns: one user of a file at a time, and a buffer for who has it.
 
 use kernel::{
-    new_condvar,
-    new_mutex,
     prelude::*,
     sync::{
+        static_lock_class,
         CondVar,
         Mutex, //
     }, //
 };
+
+use crate::compat::lock_name;
 
 /// Hands out a buffer to one holder at a time.
 ///
@@ -35,8 +36,15 @@ impl Turns {
     /// Makes a buffer of `size` bytes.
     pub(super) fn new(size: usize) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            buffer <- new_mutex!(Some(KVVec::from_elem(0, size, GFP_KERNEL_ACCOUNT)?)),
-            returned <- new_condvar!(),
+            buffer <- Mutex::new(
+                Some(KVVec::from_elem(0, size, GFP_KERNEL_ACCOUNT)?),
+                lock_name!("vfio::migration::Turns::buffer"),
+                static_lock_class!(),
+            ),
+            returned <- CondVar::new(
+                lock_name!("vfio::migration::Turns::returned"),
+                static_lock_class!(),
+            ),
         })
     }
 
