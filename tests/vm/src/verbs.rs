@@ -46,6 +46,7 @@ fn in_root(paths: &Paths, report: &mut Report) {
     if let Some(judgement) = report.step("VM", || parts.tests(paths, None, None)) {
         report.judged("VM", judgement);
     }
+    selftest::run(paths, &parts, report);
     if let Some(judgement) = report.step("demo", || parts.demo(paths)) {
         report.judged("demo", judgement);
     }
