@@ -2,9 +2,12 @@
 
 //! Reasons: what speaks against a destination.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fmt, //
+};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     document::{
@@ -20,8 +23,7 @@ use crate::{
 };
 
 /// Kind of a reason, in the order in which they are reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ReasonCode {
     /// It is a device of another model; nothing else is reported then.
     ModelMismatch,
@@ -39,6 +41,28 @@ pub enum ReasonCode {
     ConstraintViolated,
     /// Nothing says that the value is accepted, nor that it is not.
     Unbounded,
+}
+
+impl ReasonCode {
+    /// The word for it in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ModelMismatch => "model_mismatch",
+            Self::UnknownParam => "unknown_param",
+            Self::TypeMismatch => "type_mismatch",
+            Self::ValueNotAllowed => "value_not_allowed",
+            Self::CannotDisable => "cannot_disable",
+            Self::OffValueDiffers => "off_value_differs",
+            Self::ConstraintViolated => "constraint_violated",
+            Self::Unbounded => "unbounded",
+        }
+    }
+}
+
+impl Serialize for ReasonCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// A reason. Which members there are depends on the code.
@@ -78,6 +102,17 @@ pub struct Violated {
     pub when: BTreeMap<String, Set>,
     /// What they ask for.
     pub then: BTreeMap<String, Set>,
+}
+
+/// Code, parameter and message, in one line.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.as_str())?;
+        if let Some(param) = &self.param {
+            write!(f, " {param}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
 }
 
 impl Reason {

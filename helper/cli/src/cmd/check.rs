@@ -79,7 +79,7 @@ fn lines(results: &[CheckResult], context: &Context<'_>) -> Vec<String> {
         let verdict = result.verdict.to_string();
         let rest = row.strip_prefix(&verdict).unwrap_or_default();
         lines.push(context.paint(style(result.verdict), &verdict) + rest);
-        let reasons = result.reasons.iter().map(|reason| reason.message.clone());
+        let reasons = result.reasons.iter().map(ToString::to_string);
         let error = result.error.as_ref().map(|error| {
             let member = error.member.as_ref().map(|member| format!("{member}: "));
             format!(

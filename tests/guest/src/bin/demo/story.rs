@@ -85,7 +85,7 @@ fn judge() -> Vec<Step> {
             format!("vmig params {SOURCE} | vmig check --all --from - {NEW} {OLD}"),
             1,
         )
-        .shows(&["line-stats", "incompatible", "vmig-old"]),
+        .shows(&["incompatible  vm    vmig-old/vmig-serial-var", "unknown_param line-stats"]),
         step("Nothing was created there by asking.", "vmig types && ls /sys/bus/mdev/devices", 0)
             .shows(&[SOURCE])
             .hides(&[DESTINATION]),
@@ -98,7 +98,7 @@ fn judge() -> Vec<Step> {
             ),
             1,
         )
-        .shows(&["auto-flow", "fifo-size", "incompatible"]),
+        .shows(&["unknown_param auto-flow", "value_not_allowed fifo-size"]),
         step(
             "The same in JSON, with the codes that programs look at.",
             format!("vmig check -o json --all --from {DIR}/newer.list {OLD}"),
