@@ -3,6 +3,7 @@
 //! The device under test: opened for one statement, and reset when that is over.
 
 use std::{
+    cell::Cell,
     ops::Deref,
     path::PathBuf,
     time::{
@@ -108,7 +109,7 @@ impl Bench {
             device,
             flags: flags.unwrap_or(MigrationFlags(0)),
             migratable: flags.is_some(),
-            wary: false,
+            tidy: Cell::new(flags.is_some()),
         })
     }
 
@@ -138,8 +139,8 @@ pub(crate) struct Subject {
     device: Device,
     flags: MigrationFlags,
     migratable: bool,
-    /// Closed without a reset, since the reset itself is under test or cannot work.
-    wary: bool,
+    /// Reset before it is closed.
+    tidy: Cell<bool>,
 }
 
 impl Deref for Subject {
@@ -153,7 +154,7 @@ impl Deref for Subject {
 impl Drop for Subject {
     fn drop(&mut self) {
         // Whether a reset works is what C27 says; here it is only tidiness.
-        if self.migratable && !self.wary {
+        if self.tidy.get() {
             let _ = self.device.reset();
         }
     }
@@ -169,8 +170,13 @@ impl Subject {
     }
 
     /// Closes the device as it is, without a reset.
-    pub(crate) fn close(mut self) {
-        self.wary = true;
+    pub(crate) fn close(self) {
+        self.tidy.set(false);
+    }
+
+    /// Has a device without migration reset in the end as well.
+    pub(crate) fn touch(&self) {
+        self.tidy.set(true);
     }
 
     /// The states that the device has and that can be entered: all but ERROR.

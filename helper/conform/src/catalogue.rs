@@ -2,7 +2,7 @@
 
 //! Statements: what is checked, where it is promised, and how much it weighs.
 //!
-//! The functions stand next to their entries, in `v2`, one file per section.
+//! The functions stand next to their entries, in `v2` and `v1`, one file per section.
 
 use std::{
     fmt,
@@ -59,6 +59,14 @@ impl Id {
             number,
         }
     }
+
+    /// The statement of the v1 protocol with this number.
+    pub(crate) const fn v(number: u16) -> Self {
+        Self {
+            protocol: Protocol::V1,
+            number,
+        }
+    }
 }
 
 impl fmt::Display for Id {
@@ -73,7 +81,7 @@ pub struct NoId(pub String);
 
 impl fmt::Display for NoId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is no statement: C1 to C90", self.0)
+        write!(f, "`{}` is no statement: C1 to C90, V1 to V33", self.0)
     }
 }
 
@@ -174,7 +182,7 @@ pub struct Section {
 
 /// All sections, in the order of their statements' numbers.
 pub fn sections() -> impl Iterator<Item = &'static Section> {
-    crate::v2::SECTIONS.iter()
+    crate::v2::SECTIONS.iter().chain(crate::v1::SECTIONS)
 }
 
 /// All statements, v2 first, by number.
@@ -194,7 +202,7 @@ mod tests {
     #[test]
     fn no_number_is_missing_or_given_twice() {
         let ids: Vec<_> = statements().map(|statement| statement.id).collect();
-        let expected: Vec<_> = (1..=90).map(Id::c).collect();
+        let expected: Vec<_> = (1..=90).map(Id::c).chain((1..=33).map(Id::v)).collect();
         assert_eq!(ids, expected);
     }
 
@@ -228,7 +236,7 @@ mod tests {
     #[test]
     fn numbers_are_read_in_either_case() {
         assert_eq!("C36".parse(), Ok(Id::c(36)));
-        assert_eq!("c90".parse(), Ok(Id::c(90)));
+        assert_eq!("v33".parse(), Ok(Id::v(33)));
         for bad in ["", "C", "C0", "C91", "V34", "C036", "36", "X1", "C-1"] {
             assert_eq!(bad.parse::<Id>(), Err(NoId(bad.into())), "{bad}");
         }

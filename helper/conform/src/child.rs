@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn jobs_are_words_and_back() {
-        for job in [Job::Look, Job::Check(Id::c(36))] {
+        for job in [Job::Look, Job::Check(Id::c(36)), Job::Check(Id::v(1))] {
             assert_eq!(job.to_string().parse(), Ok(job));
         }
         assert!("C91".parse::<Job>().is_err());

@@ -67,20 +67,23 @@ mod tests {
     #[test]
     fn numbers_and_ranges() {
         assert_eq!(chosen(None, "C36"), ["C36"]);
-        assert_eq!(chosen(None, "c2, c9-C11,C10"), ["C2", "C9", "C10", "C11"]);
+        assert_eq!(chosen(None, "v2, c9-C11,C10"), ["C9", "C10", "C11", "V2"]);
+        assert_eq!(chosen(Some(Protocol::V1), "C1,V1"), ["V1"]);
         assert_eq!(chosen(Some(Protocol::V1), "C1"), [""; 0]);
     }
 
     #[test]
     fn nothing_chosen_is_everything() {
-        assert_eq!(select(None, None).len(), 90);
+        assert_eq!(select(None, None).len(), 123);
         assert_eq!(select(Some(Protocol::V2), None).len(), 90);
-        assert_eq!(select(Some(Protocol::V1), None).len(), 0);
+        assert_eq!(select(Some(Protocol::V1), None).len(), 33);
     }
 
     #[test]
     fn what_is_no_choice_is_refused() {
-        for bad in ["", ",", "C1,", "C10-C9", "C1-", "C1-C2-C3", "C1..C3"] {
+        for bad in [
+            "", ",", "C1,", "C10-C9", "C1-V1", "C1-", "C1-C2-C3", "C1..C3",
+        ] {
             assert!(bad.parse::<Selection>().is_err(), "{bad}");
         }
     }

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! V23 to V26: giving the state back.
+
+use vmig_vfio::Area;
+
+use super::client::{
+    Judged,
+    Old,
+    Transactions,
+    DATA_SIZE,
+    RESUMING,
+    RUNNING,
+    STOP, //
+};
+use crate::{
+    bench::Bench,
+    catalogue::{
+        Class::{
+            Must,
+            Should, //
+        },
+        Id,
+        Section,
+        Statement, //
+    },
+    mutate::{
+        cuts,
+        flipped,
+        Bit, //
+    },
+    stream::difference,
+    verdict::{
+        check,
+        held_with,
+        Call,
+        Held,
+        Own,
+        Unheld,
+        Verdict, //
+    },
+};
+
+/// V23 to V26.
+pub(crate) const SECTION: Section = Section {
+    title: "The migration region: resuming",
+    statements: &[
+        Statement::new(
+            Must,
+            Id::v(23),
+            "data_offset, data, data_size and again: that order gives the state back",
+            "linux/vfio.h of 5.8, struct vfio_device_migration_info, sequence while resuming",
+            v23,
+        ),
+        Statement::new(
+            Should,
+            Id::v(24),
+            "transactions in smaller pieces than the source's are accepted",
+            "no uAPI text; hw/vfio/migration.c of QEMU splits what the section cannot hold",
+            v24,
+        ),
+        Statement::new(
+            Should,
+            Id::v(25),
+            "an error in the data is told in the loop, before the state is asked for",
+            "linux/vfio.h of 5.8, struct vfio_device_migration_info, next read() or write()",
+            v25,
+        )
+        .destructive(),
+        Statement::new(
+            Should,
+            Id::v(26),
+            "100b -> 001b and 100b -> 000b fail when data are missing or wrong",
+            "linux/vfio.h of 5.8 has no text; the rule of protocol version 2, RESUMING -> STOP",
+            v26,
+        )
+        .destructive(),
+    ],
+};
+
+fn v23(bench: &Bench) -> Verdict {
+    let old = Old::open(bench)?;
+    let mut held = Held::default();
+    let first = old.save_some(bench)?;
+    let mut transactions = first.clone();
+    for round in 1..=3 {
+        old.load(&transactions, &format!("a good stream (round {round})"))?;
+        transactions = old.save(bench)?;
+    }
+    if mapped(&old, &first)? {
+        held.note("also with data written through a mapping");
+    }
+    if transactions != first {
+        let difference = difference(&transactions.concat(), &first.concat());
+        held.note(format!("streams differ after three rounds: {difference}"));
+    }
+    Ok(held)
+}
+
+/// Gives the state back through a mapping of the data section; `false` if there is none.
+fn mapped(old: &Old, transactions: &Transactions) -> Result<bool, Unheld> {
+    old.enter(RESUMING)?;
+    let (region, areas) = (old.region()?, old.mappable()?);
+    for data in transactions {
+        let offset = old.data_offset()?;
+        let Some((area, start)) = place(&areas, offset, data.len()) else {
+            return Ok(false);
+        };
+        let size = usize::try_from(area.size).own("the size of the area")?;
+        let memory = region.map(area.offset, size);
+        let memory = memory.must("mmap() of the data section")?;
+        memory.write(start, data).own("writing to a mapping")?;
+        let done = region.write_u64(DATA_SIZE, data.len() as u64);
+        done.must("writing data_size after data were written through a mapping")?;
+    }
+    let done = old.ask(RUNNING)?;
+    done.must("100b -> 001b after data were written through a mapping")?;
+    old.at(RUNNING, "after 100b -> 001b")?;
+    Ok(true)
+}
+
+/// The area that has all of `len` bytes at `offset`, and where in it they begin.
+fn place(areas: &[Area], offset: u64, len: usize) -> Option<(&Area, usize)> {
+    areas.iter().find_map(|area| {
+        let start = offset.checked_sub(area.offset)?;
+        let end = start.checked_add(len as u64)?;
+        let start = usize::try_from(start).ok()?;
+        (end <= area.size).then_some((area, start))
+    })
+}
+
+fn v24(bench: &Bench) -> Verdict {
+    let old = Old::open(bench)?;
+    let transactions = old.save_some(bench)?;
+    let longest = transactions.iter().map(Vec::len).max().unwrap_or(0);
+    let sizes = [1, 7, 8, 24, 333, 4096, longest.div_ceil(2)];
+    // Single bytes of a large state would take for ever.
+    let sizes = sizes.into_iter().filter(|size| size * 10_000 >= longest);
+    for size in sizes {
+        let pieces = transactions.iter().flat_map(|data| data.chunks(size));
+        let judged = old.feed(pieces)?;
+        let expected = format!("transactions of {size} bytes are accepted");
+        check(judged == Judged::Accepted, expected, judged.shown())?;
+        old.at(RUNNING, "after 100b -> 001b")?;
+    }
+    Ok(Held::default())
+}
+
+/// A stream with a bit of its first byte wrong.
+fn wrong(transactions: &Transactions) -> Transactions {
+    let mut wrong = transactions.clone();
+    if let Some(first) = wrong.first_mut() {
+        *first = flipped(first, Bit { byte: 0, bit: 0 });
+    }
+    wrong
+}
+
+fn slices(transactions: &Transactions) -> impl Iterator<Item = &[u8]> {
+    transactions.iter().map(Vec::as_slice)
+}
+
+fn v25(bench: &Bench) -> Verdict {
+    let old = Old::open(bench)?;
+    let good = old.save_some(bench)?;
+    let bad = wrong(&good);
+    // A second time, so that there is a next access in any case.
+    let judged = old.feed(slices(&bad).chain(slices(&good)))?;
+    old.load(&good, "a good stream after a bad one")?;
+    let told = matches!(judged, Judged::InLoop(_));
+    check(
+        told,
+        "a wrong first byte is refused in the loop",
+        judged.shown(),
+    )?;
+    held_with(judged.shown())
+}
+
+fn v26(bench: &Bench) -> Verdict {
+    let old = Old::open(bench)?;
+    let good = old.save_some(bench)?;
+    let result = bad_streams(bench, &old, &good);
+    old.load(&good, "a good stream after bad ones")?;
+    let tried = result?;
+    held_with(format!("{tried} bad streams"))
+}
+
+fn bad_streams(bench: &Bench, old: &Old, good: &Transactions) -> Result<usize, Unheld> {
+    let mut tried = 0;
+    let mut refused = |judged: Judged, what: &str| {
+        tried += 1;
+        let expected = format!("{what} is refused");
+        check(judged != Judged::Accepted, expected, judged.shown())
+    };
+    refused(old.feed([])?, "no data at all")?;
+    refused(old.feed(slices(&wrong(good)))?, "a wrong first byte")?;
+    // To 000b as well.
+    old.enter(RESUMING)?;
+    let judged = match old.ask(STOP)? {
+        Ok(()) => Judged::Accepted,
+        Err(error) => Judged::AtEnd(error.errno().unwrap_or(vmig_vfio::Errno::EIO)),
+    };
+    refused(judged, "100b -> 000b without data")?;
+    if let Some((last, before)) = good.split_last() {
+        for cut in cuts(last.len()).into_iter().rev() {
+            if !bench.has_time() {
+                break;
+            }
+            let part = last.get(..cut).filter(|part| !part.is_empty());
+            let pieces = before.iter().map(Vec::as_slice).chain(part);
+            refused(
+                old.feed(pieces)?,
+                &format!("a last transaction of {cut} bytes"),
+            )?;
+        }
+    }
+    Ok(tried)
+}
