@@ -4,7 +4,10 @@
 //!
 //! The JSON Schema of each stands in `helper/schemas`.
 
-use std::collections::BTreeMap;
+use std::collections::{
+    BTreeMap,
+    HashMap, //
+};
 
 use serde::Serialize;
 
@@ -12,6 +15,10 @@ use crate::{
     check::{
         check,
         Outcome, //
+    },
+    document::{
+        Document,
+        Model, //
     },
     error::{
         Code,
@@ -162,10 +169,37 @@ pub struct CheckResult {
 impl Check {
     /// Checks `list` against everything in `records`.
     pub fn new(list: &List, records: &[Record], mode: Mode) -> Self {
-        let results: Vec<CheckResult> = records
-            .iter()
-            .flat_map(|record| record.implementations.iter().map(move |one| (record, one)))
-            .flat_map(|(record, implementation)| results(list, record, implementation))
+        // Identical documents are judged once.
+        let mut known: HashMap<*const Model, Outcome> = HashMap::new();
+        let results: Vec<CheckResult> = places(records)
+            .map(|(place, one, found)| match found {
+                Err(error) => CheckResult {
+                    place,
+                    verdict: Verdict::Unknown,
+                    reasons: Vec::new(),
+                    apply: None,
+                    free: one.free,
+                    error: Some(error.into()),
+                },
+                Ok((name, model, document)) => {
+                    let outcome = known
+                        .entry(std::ptr::from_ref(model))
+                        .or_insert_with(|| check(list, name, document));
+                    let Outcome {
+                        verdict,
+                        reasons,
+                        apply,
+                    } = outcome.clone();
+                    CheckResult {
+                        place,
+                        verdict,
+                        reasons,
+                        apply,
+                        free: one.free,
+                        error: None,
+                    }
+                }
+            })
             .collect();
         let verdicts = results.iter().map(|result| result.verdict);
         Self {
@@ -184,42 +218,37 @@ impl Check {
     }
 }
 
-/// A result per model; one for an implementation that could not be read.
-fn results(list: &List, record: &Record, implementation: &Implementation) -> Vec<CheckResult> {
-    let place = |model: Option<&String>| Where {
-        host: record.host.name.clone(),
-        parent: implementation.parent.clone(),
-        kind: implementation.kind.clone(),
-        model: model.cloned(),
-        source: record.source.clone(),
-    };
-    match &implementation.info {
-        Err(error) => vec![CheckResult {
-            place: place(None),
-            verdict: Verdict::Unknown,
-            reasons: Vec::new(),
-            apply: None,
-            free: implementation.free,
-            error: Some(error.into()),
-        }],
-        Ok(info) => {
-            let document = &info.document;
-            let result = |model: &String| {
-                let Outcome {
-                    verdict,
-                    reasons,
-                    apply,
-                } = check(list, model, document);
-                CheckResult {
-                    place: place(Some(model)),
-                    verdict,
-                    reasons,
-                    apply,
-                    free: implementation.free,
-                    error: None,
-                }
+/// What is known of a model of an implementation, or why nothing is.
+pub(crate) type Found<'a> = Result<(&'a str, &'a Model, &'a Document), &'a Error>;
+
+/// Everything there is a result for: each model of each implementation, or the implementation as
+/// such if it could not be read.
+pub(crate) fn places(
+    records: &[Record],
+) -> impl Iterator<Item = (Where, &Implementation, Found<'_>)> + '_ {
+    let implementations = records
+        .iter()
+        .flat_map(|record| record.implementations.iter().map(move |one| (record, one)));
+    implementations.flat_map(|(record, implementation)| {
+        let found: Vec<Found<'_>> = match &implementation.info {
+            Err(error) => vec![Err(error)],
+            Ok(info) => {
+                let document = &info.document;
+                let models = document.models.iter();
+                models
+                    .map(|(name, model)| Ok((name.as_str(), model, document)))
+                    .collect()
+            }
+        };
+        found.into_iter().map(move |found| {
+            let place = Where {
+                host: record.host.name.clone(),
+                parent: implementation.parent.clone(),
+                kind: implementation.kind.clone(),
+                model: found.as_ref().ok().map(|(name, _, _)| (*name).to_owned()),
+                source: record.source.clone(),
             };
-            document.models.keys().map(result).collect()
-        }
-    }
+            (place, implementation, found)
+        })
+    })
 }

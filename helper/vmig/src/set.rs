@@ -24,7 +24,7 @@ use crate::value::{
 ///
 /// The intervals are ascending, each has its smaller end first, and between two neighbours at least
 /// one int is missing. So equal sets are equal values.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ints(Vec<(u64, u64)>);
 
 impl Ints {
@@ -60,6 +60,63 @@ impl Ints {
     pub fn contains(&self, n: u64) -> bool {
         let after = self.0.partition_point(|(min, _)| *min <= n);
         after > 0 && self.0.get(after - 1).is_some_and(|(_, max)| n <= *max)
+    }
+
+    /// Whether nothing is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is in both sets.
+    ///
+    /// ```
+    /// use vmig::set::Ints;
+    ///
+    /// let (a, b) = (Ints::new(vec![(0, 4), (8, 9)]), Ints::new(vec![(3, 8)]));
+    /// assert_eq!(a.intersection(&b).intervals(), [(3, 4), (8, 8)]);
+    /// assert_eq!(a.complement().intervals(), [(5, 7), (10, u64::MAX)]);
+    /// ```
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let (mut a, mut b) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let mut both = Vec::new();
+        while let (Some((a_min, a_max)), Some((b_min, b_max))) = (a.peek(), b.peek()) {
+            let (min, max) = (*a_min.max(b_min), *a_max.min(b_max));
+            if min <= max {
+                both.push((min, max));
+            }
+            if a_max <= b_max {
+                a.next();
+            } else {
+                b.next();
+            }
+        }
+        // INVARIANT: parts of ascending intervals that do not touch do not touch either.
+        Self(both)
+    }
+
+    /// Every int that is not in the set.
+    #[must_use]
+    pub fn complement(&self) -> Self {
+        let mut rest = Vec::with_capacity(self.0.len() + 1);
+        let mut from = Some(0);
+        for (min, max) in &self.0 {
+            if let Some(start) = from.filter(|start| start < min) {
+                rest.push((start, min - 1));
+            }
+            from = max.checked_add(1);
+        }
+        rest.extend(from.map(|start| (start, u64::MAX)));
+        // INVARIANT: between two of these there is an interval of the set.
+        Self(rest)
+    }
+
+    /// Whether everything in this set is in `other`.
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.0.iter().all(|(min, max)| {
+            let after = other.0.partition_point(|(start, _)| start <= min);
+            after > 0 && other.0.get(after - 1).is_some_and(|(_, end)| max <= end)
+        })
     }
 }
 

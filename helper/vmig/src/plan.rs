@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The plan: destinations by rank, and for each the fewest changes that would make a list fit.
+
+use std::{
+    cmp::{
+        Ordering,
+        Reverse, //
+    },
+    collections::{
+        BTreeSet,
+        HashMap, //
+    },
+};
+
+use serde::Serialize;
+
+pub use crate::csp::TooComplex;
+use crate::{
+    check::{
+        check,
+        Outcome, //
+    },
+    csp::Budget,
+    document::Model,
+    elements::{
+        Element,
+        Elements,
+        Level, //
+    },
+    error::{
+        Code,
+        Error, //
+    },
+    list::{
+        Given,
+        List, //
+    },
+    order::Order,
+    output::{
+        places,
+        Checked,
+        ErrorForm,
+        Where, //
+    },
+    reason::Reason,
+    source::Record,
+    space::{
+        Alternative,
+        Space, //
+    },
+    value::Params,
+    verdict::Verdict,
+};
+
+/// `vmig.plan/1`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    schema: &'static str,
+    /// What is to be moved.
+    pub from: Checked,
+    /// The best verdict of all.
+    pub verdict: Verdict,
+    /// A result per implementation and model, in the order of the input.
+    pub results: Vec<PlanResult>,
+}
+
+/// What a plan says about one model of one implementation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanResult {
+    /// Its place, best first, from 1.
+    pub rank: usize,
+    /// Which.
+    #[serde(flatten)]
+    pub place: Where,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What speaks against it.
+    pub reasons: Vec<Reason>,
+    /// The full set to write there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apply: Option<Params>,
+    /// How many more devices can be made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free: Option<u64>,
+    /// Why the verdict is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorForm>,
+    /// The fewest changes with which it fits; `None`: nothing fits, or it is not known.
+    pub changes: Option<Vec<Change>>,
+}
+
+/// A change of one parameter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The parameter.
+    pub param: String,
+    /// The value it has; `None`: it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Given>,
+    /// The value it would have; `None`: it would be left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Given>,
+    /// When it can be made.
+    pub when: When,
+}
+
+/// When a change can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// While the device is open.
+    Now,
+    /// Only with the device closed.
+    Restart,
+}
+
+impl Plan {
+    /// Ranks everything in `records`.
+    pub fn new(list: &List, records: &[Record]) -> Self {
+        // Identical documents are judged once.
+        let mut known: HashMap<*const Model, Judged> = HashMap::new();
+        let mut results: Vec<PlanResult> = places(records)
+            .map(|(place, one, found)| {
+                let judged = match found {
+                    Err(error) => Judged::unknown(error),
+                    Ok((name, model, document)) => known
+                        .entry(std::ptr::from_ref(model))
+                        .or_insert_with(|| judge(list, check(list, name, document), name, model))
+                        .clone(),
+                };
+                judged.at(place, one.free)
+            })
+            .collect();
+        rank(&mut results);
+        Self {
+            schema: "vmig.plan/1",
+            from: Checked {
+                model: list.model.clone(),
+                params: list.params.clone(),
+            },
+            verdict: Verdict::any(results.iter().map(|result| result.verdict)),
+            results,
+        }
+    }
+}
+
+/// What is said of every implementation with the same document.
+#[derive(Clone)]
+struct Judged {
+    outcome: Outcome,
+    error: Option<ErrorForm>,
+    changes: Option<Vec<Change>>,
+}
+
+impl Judged {
+    fn unknown(error: &Error) -> Self {
+        Self {
+            outcome: Outcome {
+                verdict: Verdict::Unknown,
+                reasons: Vec::new(),
+                apply: None,
+            },
+            error: Some(error.into()),
+            changes: None,
+        }
+    }
+
+    fn at(self, place: Where, free: Option<u64>) -> PlanResult {
+        let Outcome {
+            verdict,
+            reasons,
+            apply,
+        } = self.outcome;
+        PlanResult {
+            rank: 0,
+            place,
+            verdict,
+            reasons,
+            apply,
+            free,
+            error: self.error,
+            changes: self.changes,
+        }
+    }
+}
+
+fn judge(list: &List, outcome: Outcome, name: &str, model: &Model) -> Judged {
+    let changes = match outcome.verdict {
+        Verdict::Compatible | Verdict::Possible => Ok(Some(Vec::new())),
+        _ if name != list.model => Ok(None),
+        _ => changes(list, model),
+    };
+    match changes {
+        Ok(changes) => Judged {
+            outcome,
+            error: None,
+            changes,
+        },
+        Err(TooComplex) => {
+            let message = "its constraints are beyond the work limit";
+            Judged::unknown(&Error::new(Code::TooComplex, name, message))
+        }
+    }
+}
+
+/// The fewest changes of `list` that `model` asks for; `None`: it accepts nothing.
+///
+/// ```
+/// use vmig::{document::Document, list::List, plan};
+///
+/// let nic = br#"{"models": {"example.org/nic": {"params": {
+///     "num-queues": {"type": "int", "init_value": 4, "off_value": 1, "allowed_values": ["1-8"]}
+/// }}}}"#;
+/// let nic = Document::parse(nic, "nic.json")?;
+/// let list = List::parse(b"checksum=on\nnum-queues=9\n", "list", Some("example.org/nic"))?;
+///
+/// let changes = plan::changes(&list, &nic.models["example.org/nic"]).unwrap().unwrap();
+/// assert_eq!(changes[0].param, "checksum");
+/// assert_eq!(changes[0].to, None);
+/// assert_eq!(changes[1].to.as_ref().unwrap().to_string(), "4");
+/// # Ok::<(), vmig::error::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// The constraints of `model` are beyond the work limit.
+pub fn changes(list: &List, model: &Model) -> Result<Option<Vec<Change>>, TooComplex> {
+    let names: BTreeSet<&str> = model
+        .params
+        .keys()
+        .chain(list.params.keys())
+        .map(String::as_str)
+        .collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut orders = vec![Order::default(); names.len()];
+    let mut space = Space::all(names.len());
+    space.add(vec![Alternative::new(model, &names, Level::Possible)]);
+    let mut kept: Vec<Option<Element>> = Vec::with_capacity(names.len());
+    for (i, name) in names.iter().enumerate() {
+        let param = model.params.get(*name);
+        let off = param.and_then(|param| param.off.as_ref());
+        orders[i].learn(param.and_then(|param| param.init.as_ref()), off);
+        kept.push(match list.params.get(*name) {
+            Some(given) => {
+                let typed = param.and_then(|param| given.typed(param.kind));
+                typed.map(Element::Value)
+            }
+            None => Some(Element::Absent),
+        });
+        // "Off" is another value there: leaving it out would not say the same.
+        let there = list.off.as_ref().and_then(|off| off.get(*name));
+        if there.zip(off).is_some_and(|(there, here)| there != here) {
+            space.restrict(i, &Elements::absent().complement());
+        }
+    }
+    let found = space.nearest(&orders, &kept, &mut Budget::DOCUMENT.clone())?;
+    Ok(found.map(|found| {
+        let params = names.iter().zip(kept).zip(found);
+        let changed = params.filter(|((_, kept), element)| kept.as_ref() != Some(element));
+        changed
+            .map(|((name, kept), element)| Change {
+                param: (*name).to_owned(),
+                from: match kept {
+                    Some(kept) => kept.value().cloned().map(Given::from),
+                    None => list.params.get(*name).cloned(),
+                },
+                to: element.value().cloned().map(Given::from),
+                when: when(name, list, model),
+            })
+            .collect()
+    }))
+}
+
+fn when(name: &str, list: &List, model: &Model) -> When {
+    let runtime = match &list.runtime {
+        Some(runtime) => runtime.contains(name),
+        None => model.params.get(name).is_some_and(|param| param.runtime),
+    };
+    match runtime {
+        true => When::Now,
+        false => When::Restart,
+    }
+}
+
+/// Numbers the results, best first.
+fn rank(results: &mut [PlanResult]) {
+    let mut order: Vec<usize> = (0..results.len()).collect();
+    order.sort_by(|a, b| compare(&results[*a], &results[*b]));
+    for (rank, i) in (1..).zip(order) {
+        results[i].rank = rank;
+    }
+}
+
+fn compare(a: &PlanResult, b: &PlanResult) -> Ordering {
+    fn key(result: &PlanResult) -> impl Ord + '_ {
+        let verdict = match result.verdict {
+            Verdict::Compatible => 0,
+            Verdict::Possible => 1,
+            Verdict::Incompatible => 2,
+            Verdict::Unknown => 3,
+        };
+        let changes = result.changes.as_ref().map_or(usize::MAX, Vec::len);
+        let place = &result.place;
+        (
+            verdict,
+            result.free == Some(0),
+            changes,
+            Reverse(result.free),
+            (&place.host, &place.parent, &place.kind, &place.source),
+        )
+    }
+    key(a)
+        .cmp(&key(b))
+        .then_with(|| a.place.model.cmp(&b.place.model))
+}
