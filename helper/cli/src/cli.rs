@@ -2,6 +2,8 @@
 
 //! The command line: what may be typed. Nothing here does anything.
 
+mod fleet;
+
 use std::path::PathBuf;
 
 use clap::{
@@ -11,6 +13,15 @@ use clap::{
     Parser,
     Subcommand,
     ValueEnum, //
+};
+
+pub use self::fleet::{
+    Baseline,
+    Compare,
+    Label,
+    LabelFormat,
+    Narrow,
+    Plan, //
 };
 
 /// Migration parameters of mediated devices: read, check, stage, create.
@@ -108,6 +119,14 @@ pub enum Verb {
     Params(Params),
     /// Say whether a migration parameter list is accepted, and every reason why not
     Check(Check),
+    /// Compare two sources by what they accept, or two lists by age
+    Compare(Compare),
+    /// Find parameters for a new device that every host accepts
+    Baseline(Baseline),
+    /// Rank destinations, with the fewest changes that would make a list fit
+    Plan(Plan),
+    /// Name groups of implementations, for schedulers
+    Label(Label),
     /// Print the commands that carry a list over to a destination
     Commands(Commands),
     /// Hand parameters to a type, for a device that does not exist yet

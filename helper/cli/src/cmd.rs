@@ -2,14 +2,18 @@
 
 //! The verbs, one file each.
 
+mod baseline;
 mod check;
 mod commands;
+mod compare;
 mod completions;
 mod conform;
 mod create;
 mod info;
+mod label;
 mod man;
 mod params;
+mod plan;
 mod remove;
 mod set;
 mod stage;
@@ -35,6 +39,10 @@ pub fn run(verb: &Verb, context: &mut Context<'_>) -> Result<Exit, Failure> {
         Verb::Info(args) => info::run(args, context),
         Verb::Params(args) => params::run(args, context),
         Verb::Check(args) => check::run(args, context),
+        Verb::Compare(args) => compare::run(args, context),
+        Verb::Baseline(args) => baseline::run(args, context),
+        Verb::Plan(args) => plan::run(args, context),
+        Verb::Label(args) => label::run(args, context),
         Verb::Commands(args) => commands::run(args, context),
         Verb::Stage(args) => stage::run(args, context),
         Verb::Unstage(args) => unstage::run(args, context),

@@ -2,15 +2,19 @@
 
 //! What a verb works with: the system, the streams, the global options.
 
-use std::io::{
-    Read,
-    Write, //
+use std::{
+    io::{
+        Read,
+        Write, //
+    },
+    time::SystemTime,
 };
 
 use anstyle::Style;
 use serde::Serialize;
 use vmig::{
     error::Error,
+    fleet,
     list::List,
     output::{
         to_json,
@@ -28,6 +32,7 @@ use crate::{
         Color,
         FromList,
         Global,
+        Narrow,
         Output, //
     },
     exit::Exit,
@@ -276,6 +281,55 @@ impl<'a> Context<'a> {
         Ok((self.list(from)?, self.sources(texts)?))
     }
 
+    /// Reads the sources of a fleet: as [`Context::sources`], and what is too old cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::sources`].
+    pub fn narrowed(
+        &mut self,
+        texts: &[String],
+        args: &Narrow,
+    ) -> Result<(Vec<Record>, fleet::Narrow), Failure> {
+        let mut records = self.sources(texts)?;
+        if let Some(age) = args.max_age {
+            fleet::expire(&mut records, age, SystemTime::now());
+        }
+        let narrow = fleet::Narrow {
+            kind: args.kind.clone(),
+            skip_unreadable: args.skip_unreadable,
+        };
+        Ok((records, narrow))
+    }
+
+    /// Reads the sources of a fleet that has one answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::sources`]; [`Failure::Input`] with the first that cannot be read, unless those
+    /// are to be left out. All of them are told.
+    pub fn fleet(
+        &mut self,
+        texts: &[String],
+        args: &Narrow,
+    ) -> Result<(Vec<Record>, fleet::Narrow), Failure> {
+        let (records, narrow) = self.narrowed(texts, args)?;
+        let offers = records.iter().flat_map(|record| &record.implementations);
+        let included = offers.filter(|offer| narrow.includes(offer));
+        let mut errors = included.filter_map(|offer| offer.info.as_ref().err());
+        if narrow.skip_unreadable {
+            for error in errors {
+                self.notice(&failure::input(error));
+            }
+        } else if let Some(first) = errors.next() {
+            for error in errors {
+                self.complain(error);
+            }
+            return Err(first.clone().into());
+        }
+        Ok((records, narrow))
+    }
+
     /// Reads the list that the command line names.
     ///
     /// # Errors
@@ -288,7 +342,11 @@ impl<'a> Context<'a> {
 }
 
 /// Refuses to read standard input more than once.
-fn read_once<'a>(texts: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// [`Failure::Usage`].
+pub fn read_once<'a>(texts: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
     if texts.filter(|text| *text == "-").count() > 1 {
         let line = "standard input can be read once only";
         return Err(Failure::Usage(Message::new(line)));

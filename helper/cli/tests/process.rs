@@ -213,13 +213,17 @@ fn manual_pages() {
         .collect();
     names.sort();
     let verbs = [
+        "baseline",
         "check",
         "commands",
+        "compare",
         "completions",
         "create",
         "info",
+        "label",
         "man",
         "params",
+        "plan",
         "remove",
         "set",
         "stage",

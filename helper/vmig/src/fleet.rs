@@ -151,6 +151,13 @@ impl<'a> Fleet<'a> {
             .push(Offer { source, model });
     }
 
+    /// Forgets every other model; hosts stay.
+    pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        for models in self.hosts.values_mut() {
+            models.retain(|name, _| wanted(name));
+        }
+    }
+
     /// Whether there is no host at all.
     pub fn is_empty(&self) -> bool {
         self.hosts.is_empty()
@@ -180,6 +187,15 @@ impl<'a> Fleet<'a> {
             }
         }
         (offering, others)
+    }
+}
+
+/// Leaves only what `narrow` includes.
+pub fn narrow(records: &mut [Record], narrow: &Narrow) {
+    for record in records {
+        record
+            .implementations
+            .retain(|one| narrow.includes(one) && (one.info.is_ok() || !narrow.skip_unreadable));
     }
 }
 

@@ -6,7 +6,9 @@ use vmig::{
     output::{
         self,
         CheckResult,
-        Mode, //
+        ErrorForm,
+        Mode,
+        Where, //
     },
     verdict::Verdict,
 };
@@ -33,26 +35,29 @@ pub(super) fn run(args: &Check, context: &mut Context<'_>) -> Result<Exit, Failu
         let lines = lines(&answer.results, context);
         context.lines(lines)?;
     }
-    Ok(exit(&answer, args.strict))
+    let errors = answer
+        .results
+        .iter()
+        .filter_map(|result| result.error.as_ref());
+    Ok(exit(answer.verdict, errors, args.strict))
 }
 
-fn exit(answer: &output::Check, strict: bool) -> Exit {
-    match answer.verdict {
+/// The exit status of a verdict over results, of which `errors` are what could not be read.
+pub(super) fn exit<'a>(
+    verdict: Verdict,
+    mut errors: impl Iterator<Item = &'a ErrorForm>,
+    strict: bool,
+) -> Exit {
+    match verdict {
         Verdict::Compatible => Exit::Done,
         Verdict::Possible if strict => Exit::Possible,
         Verdict::Possible => Exit::Done,
         Verdict::Incompatible => Exit::No,
-        Verdict::Unknown => {
-            let first = answer
-                .results
-                .iter()
-                .find_map(|result| result.error.as_ref());
-            match first.map(|error| error.exit) {
-                Some(3) => Exit::Input,
-                // Also where there is no destination at all.
-                _ => Exit::Environment,
-            }
-        }
+        Verdict::Unknown => match errors.next().map(|error| error.exit) {
+            Some(3) => Exit::Input,
+            // Also where there is no destination at all.
+            _ => Exit::Environment,
+        },
     }
 }
 
@@ -66,7 +71,7 @@ fn lines(results: &[CheckResult], context: &Context<'_>) -> Vec<String> {
         table.row([
             result.verdict.to_string(),
             result.place.host.clone(),
-            type_name(result),
+            type_name(&result.place),
             result.place.model.clone().unwrap_or_else(|| "-".to_owned()),
             result
                 .free
@@ -80,15 +85,7 @@ fn lines(results: &[CheckResult], context: &Context<'_>) -> Vec<String> {
         let rest = row.strip_prefix(&verdict).unwrap_or_default();
         lines.push(context.paint(style(result.verdict), &verdict) + rest);
         let reasons = result.reasons.iter().map(ToString::to_string);
-        let error = result.error.as_ref().map(|error| {
-            let member = error.member.as_ref().map(|member| format!("{member}: "));
-            format!(
-                "{}: {}{}",
-                error.path,
-                member.unwrap_or_default(),
-                error.message
-            )
-        });
+        let error = result.error.as_ref().map(error);
         lines.extend(
             reasons
                 .chain(error)
@@ -98,10 +95,22 @@ fn lines(results: &[CheckResult], context: &Context<'_>) -> Vec<String> {
     lines
 }
 
-fn type_name(result: &CheckResult) -> String {
-    match (&result.place.parent, &result.place.kind) {
+/// `PARENT/TYPE`, as far as it is known.
+pub(super) fn type_name(place: &Where) -> String {
+    match (&place.parent, &place.kind) {
         (Some(parent), Some(kind)) => format!("{parent}/{kind}"),
         (_, Some(kind)) => kind.clone(),
         _ => "-".to_owned(),
     }
+}
+
+/// `FILE: MEMBER: what is wrong`.
+pub(super) fn error(error: &ErrorForm) -> String {
+    let member = error.member.as_ref().map(|member| format!("{member}: "));
+    format!(
+        "{}: {}{}",
+        error.path,
+        member.unwrap_or_default(),
+        error.message
+    )
 }
