@@ -122,6 +122,7 @@ fn outputs() -> Vec<(Vec<String>, String)> {
 
     let var = "vmig/vmig-serial-var";
     let exec = format!("exec:cat {any} --");
+    let mine = format!("mine={list}");
     let commands: Vec<Vec<&str>> = vec![
         vec!["types"],
         vec!["info"],
@@ -141,6 +142,20 @@ fn outputs() -> Vec<(Vec<String>, String)> {
         vec!["check", "--from", &list, "/no/such"],
         vec!["check", "--from", "/no/such"],
         vec!["check", "--from", &any],
+        vec!["plan", "--from", &list],
+        vec!["plan", "--from", &worst, &worse],
+        vec!["plan", "--from", &open, &any, "/no/such"],
+        vec!["baseline"],
+        vec!["baseline", &any, "--prefer", "n=7", "--explain"],
+        vec!["baseline", &any, &worse, "--require", "n=7"],
+        vec!["baseline", &any, "/no/such", "--skip-unreadable"],
+        vec!["compare", var, var],
+        vec!["compare", &any, &worse],
+        vec!["compare", &any, var],
+        vec!["compare", &list, &open, "--in", var],
+        vec!["compare", &open, &open, "--in", &any],
+        vec!["label", "--list", &mine],
+        vec!["label", &worse],
         vec!["commands", "--from", &list, "--to", var],
         vec!["remove", A],
         vec!["state", "show", stream],
@@ -207,6 +222,25 @@ fn members_stand_in_the_order_of_the_contract() {
             ],
         ),
         ("vmig.error/1", &["schema", "error"]),
+        (
+            "vmig.baseline/1",
+            &["schema", "verdict", "models", "skipped"],
+        ),
+        (
+            "vmig.compare/1",
+            &[
+                "schema",
+                "what",
+                "a",
+                "b",
+                "model",
+                "result",
+                "responsible",
+                "certain",
+            ],
+        ),
+        ("vmig.plan/1", &["schema", "from", "verdict", "results"]),
+        ("vmig.label/1", &["schema", "results"]),
     ] {
         let outputs = outputs();
         let mut documents = outputs

@@ -158,7 +158,8 @@ pub(super) fn find(chooser: &Chooser<'_>, budget: &mut Budget) -> Result<Conflic
 
 /// The groups by their first host, and the units of each.
 fn groups<'a>(chooser: &Chooser<'a>) -> (Vec<Group<'a>>, Vec<Vec<usize>>) {
-    let mut known: HashMap<Vec<Vec<Alternative>>, (Vec<&str>, Vec<usize>)> = HashMap::new();
+    type Members<'a> = (Vec<&'a str>, Vec<usize>);
+    let mut known: HashMap<Vec<Vec<Alternative>>, Members<'_>> = HashMap::new();
     for (i, unit) in chooser.units.iter().enumerate() {
         let mut accept = chooser.alternatives(unit, Level::Possible);
         for group in &mut accept {

@@ -242,11 +242,17 @@ impl Order {
     }
 }
 
-/// The baseline of `hosts`; profiles are in the order oldest first.
-pub(crate) fn baseline(hosts: &[&Host], asked: &Asked, profiles: &[(String, List)]) -> Baseline {
-    let models: Vec<&Json> = hosts.iter().copied().flatten().collect();
+/// The baseline of `hosts`, which are part of the fleet `all`: that is where the order comes from.
+/// Profiles are in the order oldest first.
+pub(crate) fn baseline(
+    hosts: &[&Host],
+    all: &[&Host],
+    asked: &Asked,
+    profiles: &[(String, List)],
+) -> Baseline {
+    let models: Vec<&Json> = all.iter().copied().flatten().collect();
     let order = Order::new(&models, &asked.prefer);
-    let all = lists(&order.names);
+    let every = lists(&order.names);
     for level in [2, 1] {
         let required = |list: &List| {
             asked.require.iter().all(|(name, text)| {
@@ -259,7 +265,10 @@ pub(crate) fn baseline(hosts: &[&Host], asked: &Asked, profiles: &[(String, List
                 .iter()
                 .all(|h| host_accepts(h, list, asked.each) >= level)
         };
-        let mut left: Vec<&List> = all.iter().filter(|l| required(l) && accepted(l)).collect();
+        let mut left: Vec<&List> = every
+            .iter()
+            .filter(|l| required(l) && accepted(l))
+            .collect();
         // Preferences, one after the other: what has the value, if anything has.
         for (name, text) in &asked.prefer {
             let ints = || {
