@@ -218,6 +218,7 @@ fn manual_pages() {
         "commands",
         "compare",
         "completions",
+        "conform",
         "create",
         "info",
         "label",
