@@ -12,6 +12,5 @@ pub use self::{
         Document, //
     },
     ktap::Ktap,
-    page::catalogue as catalogue_page,
-    page::results as results_page, //
+    page::catalogue as catalogue_page, //
 };

@@ -2,7 +2,10 @@
 
 //! C47 to C56: what is told about the stream in PRE_COPY.
 
-use std::process::Command;
+use std::process::{
+    Command,
+    Stdio, //
+};
 
 use vmig_vfio::{
     uapi,
@@ -333,6 +336,24 @@ fn c52(bench: &Bench) -> Verdict {
     }
 }
 
+/// Runs the program that makes the device reconfigure itself.
+fn reconfigure(program: &str, arguments: &[String]) -> Result<(), Unheld> {
+    // What it prints must not get among what this process prints.
+    let mut command = Command::new(program);
+    let output = command.args(arguments).stdin(Stdio::null()).output();
+    let output = output.own(&format!("the program that reconfigures, {program}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let (status, said) = (output.status, said.trim());
+            Err(skip(format!(
+                "{program}, which is to reconfigure: {status}: {said}"
+            )))
+        }
+    }
+}
+
 fn c53(bench: &Bench) -> Verdict {
     let Some((program, arguments)) = bench.options.reconfigure.split_first() else {
         return Err(skip(
@@ -349,13 +370,7 @@ fn c53(bench: &Bench) -> Verdict {
         "no REINIT before anything changed",
         "REINIT",
     )?;
-    let status = Command::new(program).args(arguments).status();
-    let status = status.own(&format!("the program that reconfigures, {program}"))?;
-    if !status.success() {
-        return Err(skip(format!(
-            "the program that reconfigures, {program}: {status}"
-        )));
-    }
+    reconfigure(program, arguments)?;
     let after = info(&data)?;
     let shown = format!("{after:?}");
     check(
