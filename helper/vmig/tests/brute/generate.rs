@@ -65,7 +65,12 @@ pub(crate) fn values(name: &str) -> Vec<Json> {
     match NAMES.iter().find(|(known, _)| *known == name) {
         Some((_, "bool")) => vec![json!(true), json!(false)],
         Some((_, "int")) => INTS.iter().chain(&[u64::MAX]).map(|n| json!(n)).collect(),
-        _ => STRS.iter().chain(&[""]).map(|s| json!(s)).collect(),
+        // Also those that `--prefer` may name.
+        _ => STRS
+            .iter()
+            .chain(&["", "max", "min"])
+            .map(|s| json!(s))
+            .collect(),
     }
 }
 
