@@ -10,10 +10,10 @@ mod staging;
 mod sysfs;
 
 use kernel::{
-    configfs::Subsystem,
     prelude::*,
     sync::Arc, //
 };
+use kernel_vfio::configfs::Subsystem;
 use parents::{
     items,
     Host,
@@ -32,25 +32,21 @@ module! {
 
 /// The loaded module. Its fields are undone in the order in which they stand: no more parents are
 /// made, then the default parent goes, then what all parents share.
-#[pin_data]
 struct Vmig {
-    #[pin]
-    configfs: Subsystem<items::Root>,
-    parent: Live,
-    host: Arc<Host>,
+    _configfs: Subsystem<items::Root>,
+    _parent: Live,
+    _host: Arc<Host>,
 }
 
-impl kernel::InPlaceModule for Vmig {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        pin_init::pin_init_scope(move || {
-            kernel_vfio::layout::check()?;
-            let host = Arc::pin_init(Host::new(module), GFP_KERNEL)?;
-            let parent = Live::new(&host, c"vmig", Generation::NEWEST)?;
-            Ok(try_pin_init!(Self {
-                configfs <- items::subsystem(host.clone()),
-                parent,
-                host,
-            }? Error))
+impl kernel::Module for Vmig {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        kernel_vfio::layout::check()?;
+        let host = Arc::pin_init(Host::new(module), GFP_KERNEL)?;
+        let parent = Live::new(&host, c"vmig", Generation::NEWEST)?;
+        Ok(Self {
+            _configfs: Subsystem::new(c"vmig", module, items::Root(host.clone()))?,
+            _parent: parent,
+            _host: host,
         })
     }
 }

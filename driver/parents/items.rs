@@ -8,13 +8,8 @@
 #![forbid(unsafe_code)]
 
 use kernel::{
-    configfs::{
-        self,
-        configfs_attrs, //
-    },
     fmt::Write as _,
     new_mutex,
-    page::PAGE_SIZE,
     prelude::*,
     str::{
         CString,
@@ -25,11 +20,16 @@ use kernel::{
         Mutex, //
     },
 };
-use kernel_vfio::configfs::{
-    group,
-    Anchor,
-    Anchored,
-    Pinned, //
+use kernel_vfio::{
+    configfs::{
+        Attribute,
+        AttributeOperations,
+        Directory,
+        Item,
+        ItemOperations,
+        Pinned, //
+    },
+    sysfs::Mode,
 };
 use vmig_model::{
     params::{
@@ -52,40 +52,16 @@ use crate::{
 const NAME_MAX: usize = 64;
 
 /// The directory `vmig`.
-#[pin_data]
-pub(crate) struct Root {
-    host: Arc<Host>,
-}
+pub(crate) struct Root(pub(crate) Arc<Host>);
 
-/// Makes `/sys/kernel/config/vmig`.
-pub(crate) fn subsystem(host: Arc<Host>) -> impl PinInit<configfs::Subsystem<Root>, Error> {
-    let item_type = configfs_attrs! {
-        container: configfs::Subsystem<Root>,
-        data: Root,
-        child: Item,
-        attributes: [],
-    };
-    configfs::Subsystem::new(c"vmig", item_type, try_pin_init!(Root { host }))
-}
+impl Directory for Root {
+    type Item = Named;
 
-#[vtable]
-impl configfs::GroupOperations for Root {
-    type Child = Item;
-
-    fn make_group(&self, name: &CStr) -> Result<impl PinInit<configfs::Group<Item>, Error>> {
+    fn make_item(&self, name: &CStr) -> Result<impl PinInit<Named, Error>> {
         if !is_name(name.to_bytes()) {
             return Err(EINVAL);
         }
-        let item_type = configfs_attrs! {
-            container: configfs::Group<Item>,
-            data: Item,
-            attributes: [
-                generation: 0,
-                live: 1,
-            ],
-        };
-        let item = Item::new(name.try_into()?, self.host.clone());
-        Ok(group(name.try_into()?, item_type, item))
+        Ok(Named::new(name.try_into()?, self.0.clone()))
     }
 }
 
@@ -100,11 +76,9 @@ fn is_name(name: &[u8]) -> bool {
 
 /// A parent that may be live.
 #[pin_data]
-pub(crate) struct Item {
+pub(crate) struct Named {
     name: CString,
     host: Arc<Host>,
-    #[pin]
-    anchor: Anchor,
     #[pin]
     state: Mutex<State>,
 }
@@ -128,7 +102,7 @@ struct Active {
     _pinned: Pinned,
 }
 
-impl Item {
+impl Named {
     fn new(name: CString, host: Arc<Host>) -> impl PinInit<Self, Error> {
         let state = State {
             generation: Generation::NEWEST,
@@ -137,15 +111,15 @@ impl Item {
         try_pin_init!(Self {
             name,
             host,
-            anchor <- Anchor::new(),
-            state <- new_mutex!(state, "vmig::Item"),
+            state <- new_mutex!(state, "vmig::Named"),
         })
     }
 
-    /// Registers the parent. Nothing happens if it is live.
-    fn activate(&self) -> Result {
+    /// Registers the parent of `item`. Nothing happens if it is live.
+    fn activate(item: &Item<Self>) -> Result {
+        let this = item.data();
         let generation = {
-            let mut state = self.state.lock();
+            let mut state = this.state.lock();
             match state.phase {
                 Phase::Live(_) => return Ok(()),
                 Phase::Changing => return Err(EBUSY),
@@ -153,8 +127,8 @@ impl Item {
             }
             state.generation
         };
-        let active = self.register(generation);
-        let mut state = self.state.lock();
+        let active = this.register(item, generation);
+        let mut state = this.state.lock();
         match active {
             Ok(active) => {
                 state.phase = Phase::Live(active);
@@ -167,8 +141,8 @@ impl Item {
         }
     }
 
-    fn register(&self, generation: Generation) -> Result<Active> {
-        let pinned = self.anchor.pin()?;
+    fn register(&self, item: &Item<Self>, generation: Generation) -> Result<Active> {
+        let pinned = item.pin()?;
         let name = CString::try_from_fmt(fmt!("vmig-{}", self.name.to_str()?))?;
         Ok(Active {
             live: Live::new(&self.host, &name, generation)?,
@@ -193,28 +167,31 @@ impl Item {
     }
 }
 
-impl Anchored for Item {
-    fn anchor(&self) -> &Anchor {
-        &self.anchor
-    }
+impl ItemOperations for Named {
+    const ATTRIBUTES: &'static [Attribute<Self>] = &[
+        Attribute::new::<GenerationFile>(c"generation", Mode::ReadWrite),
+        Attribute::new::<LiveFile>(c"live", Mode::ReadWrite),
+    ];
 }
 
 /// `generation`
-#[vtable]
-impl configfs::AttributeOperations<0> for Item {
-    type Data = Item;
+struct GenerationFile;
 
-    fn show(item: &Item, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        let generation = item.state.lock().generation;
-        print(page, u32::from(generation))
+impl AttributeOperations for GenerationFile {
+    type Data = Named;
+
+    fn show(item: &Item<Named>, out: &mut Formatter<'_>) -> Result {
+        let generation = item.data().state.lock().generation;
+        Ok(writeln!(out, "{}", u32::from(generation))?)
     }
 
-    fn store(item: &Item, page: &[u8]) -> Result {
-        let Ok(Value::Int(number)) = Value::parse(Type::Int, text(page)?) else {
+    fn store(item: &Item<Named>, data: &[u8]) -> Result {
+        let Ok(Value::Int(number)) = Value::parse(Type::Int, text(data)?) else {
             return Err(EINVAL);
         };
         let number = u32::try_from(number).map_err(|_| EINVAL)?;
         let generation = Generation::try_from(number).map_err(errno::of)?;
+        let item = item.data();
         let mut state = item.state.lock();
         match state.phase {
             Phase::Off => {
@@ -227,28 +204,23 @@ impl configfs::AttributeOperations<0> for Item {
 }
 
 /// `live`
-#[vtable]
-impl configfs::AttributeOperations<1> for Item {
-    type Data = Item;
+struct LiveFile;
 
-    fn show(item: &Item, page: &mut [u8; PAGE_SIZE]) -> Result<usize> {
-        let live = !matches!(item.state.lock().phase, Phase::Off);
-        print(page, u32::from(live))
+impl AttributeOperations for LiveFile {
+    type Data = Named;
+
+    fn show(item: &Item<Named>, out: &mut Formatter<'_>) -> Result {
+        let live = !matches!(item.data().state.lock().phase, Phase::Off);
+        Ok(writeln!(out, "{}", u32::from(live))?)
     }
 
-    fn store(item: &Item, page: &[u8]) -> Result {
-        match text(page)? {
-            "0" => item.deactivate(),
-            "1" => item.activate(),
+    fn store(item: &Item<Named>, data: &[u8]) -> Result {
+        match text(data)? {
+            "0" => item.data().deactivate(),
+            "1" => Named::activate(item),
             _ => Err(EINVAL),
         }
     }
-}
-
-fn print(page: &mut [u8; PAGE_SIZE], number: u32) -> Result<usize> {
-    let mut out = Formatter::new(page);
-    writeln!(out, "{number}")?;
-    Ok(out.bytes_written())
 }
 
 #[kunit_tests(vmig_items)]

@@ -1,160 +1,172 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Pinning configfs directories, which [`kernel::configfs`] lacks.
+//! Items in configfs.
 //!
-//! A group whose data contains an [`Anchor`] can keep its directory from being removed: `rmdir(2)`
-//! returns `EBUSY` as long as a [`Pinned`] lives. Such a group is made by [`group`] instead of
-//! `kernel::configfs::Group::new`.
+//! What [`kernel::configfs`] lacks: items that are no groups, attributes with a mode, and pinning a
+//! directory. Nor can its subsystems be used until their failed registration is not undone by an
+//! unregistration: that dereferences a null pointer, and all it takes is one allocation that fails
+//! while the module is loaded.
+//!
+//! A [`Subsystem`] is a directory in which `mkdir(2)` makes items of one kind, each with the
+//! attributes of that kind. An item keeps the module loaded.
+//!
+//! This module does not support: groups in a subsystem, attributes of the subsystem, binary
+//! attributes, symbolic links.
 //!
 //! C header: [`include/linux/configfs.h`](srctree/include/linux/configfs.h)
 
-use core::{
-    cell::Cell,
-    marker::PhantomPinned,
-    ptr::{
-        null,
-        NonNull, //
-    },
+mod item;
+
+pub use item::{
+    Attribute,
+    AttributeOperations,
+    Item,
+    ItemOperations,
+    Pinned, //
 };
 
 use kernel::{
-    configfs::{
-        Group,
-        HasGroup,
-        ItemType, //
-    },
     error::to_result,
     prelude::*,
-    str::CString,
-    sync::SetOnce, //
+    static_lock_class,
+    types::Opaque, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    compat::lock_name, //
+};
 
-/// The address of a C group.
-#[derive(Clone, Copy)]
-struct Address(NonNull<bindings::config_group>);
+/// What a subsystem's directory does.
+pub trait Directory: Send + Sync + 'static {
+    /// The data of its items.
+    type Item: ItemOperations;
 
-// SAFETY: An address; what is done with it has its own reasons.
-unsafe impl Send for Address {}
+    /// Called by `mkdir(2)`: the data of the new item `name`, or the errno.
+    fn make_item(&self, name: &CStr) -> Result<impl PinInit<Self::Item, Error>>;
+}
 
-// SAFETY: As above.
-unsafe impl Sync for Address {}
+/// What the C side refers to.
+#[pin_data]
+#[repr(C)]
+struct Inner<T: Directory> {
+    #[pin]
+    subsys: Opaque<bindings::configfs_subsystem>,
+    own_type: bindings::config_item_type,
+    item_type: bindings::config_item_type,
+    // Null-terminated.
+    attributes: KVec<*mut bindings::configfs_attribute>,
+    data: T,
+}
 
-/// Where data knows the group that it belongs to.
+/// A directory in the root of configfs. Dropping this removes it; it must be empty by then, which it
+/// is when the module is unloaded, because an item keeps the module.
 ///
 /// # Invariants
 ///
-/// - An anchor is pinned from the beginning: it is made in place only.
-/// - If `group` is set, the anchor is part of the data of that group, which lives until the anchor
-///   is dropped.
-#[pin_data]
-pub struct Anchor {
-    group: SetOnce<Address>,
-    #[pin]
-    _pin: PhantomPinned,
-}
+/// The subsystem is registered. The tables in it do not change.
+pub struct Subsystem<T: Directory>(Pin<KBox<Inner<T>>>);
 
-impl Anchor {
-    /// An anchor for the data of a group that [`group`] makes.
-    pub fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            group: SetOnce::new(),
-            _pin: PhantomPinned,
-        })
-    }
+// SAFETY: The tables are read by the C side only, and the data is `Send` by its bound.
+unsafe impl<T: Directory> Send for Subsystem<T> {}
 
-    /// Keeps the group's directory from being removed. To be called from an attribute of the group
-    /// or of another group of the same subsystem.
+// SAFETY: There is no method on a shared subsystem.
+unsafe impl<T: Directory> Sync for Subsystem<T> {}
+
+impl<T: Directory> Subsystem<T> {
+    const GROUP_OPS: bindings::configfs_group_operations = bindings::configfs_group_operations {
+        make_item: Some(Self::make_item_callback),
+        make_group: None,
+        disconnect_notify: None,
+        drop_item: None,
+        is_visible: None,
+        is_bin_visible: None,
+    };
+
+    /// Makes the directory `name`.
     ///
     /// # Errors
     ///
-    /// `ENOENT` if the directory is just being made or removed.
-    pub fn pin(&self) -> Result<Pinned> {
-        let group = self.group.copy().ok_or(ENOENT)?.0;
-        // SAFETY: By the type invariant the group lives.
-        let subsys = unsafe { (*group.as_ptr()).cg_subsys };
-        if subsys.is_null() {
-            return Err(ENOENT);
+    /// `EEXIST` if there is such a subsystem; `ENOMEM`.
+    pub fn new(name: &'static CStr, module: &'static ThisModule, data: T) -> Result<Self> {
+        let attributes = Attribute::table(T::Item::ATTRIBUTES)?;
+        let own_type = bindings::config_item_type {
+            ct_owner: module.as_ptr(),
+            ct_group_ops: &Self::GROUP_OPS,
+            ..Default::default()
+        };
+        let item_type = bindings::config_item_type {
+            ct_owner: module.as_ptr(),
+            ct_item_ops: Item::<T::Item>::operations(),
+            ct_attrs: attributes.as_ptr().cast_mut(),
+            ..Default::default()
+        };
+        let inner = KBox::pin_init(
+            pin_init!(Inner {
+                subsys <- Opaque::ffi_init(|subsys: *mut bindings::configfs_subsystem| {
+                    // SAFETY: All zeroes is what the group's initialisation expects.
+                    unsafe { subsys.write_bytes(0, 1) };
+                }),
+                own_type,
+                item_type,
+                attributes,
+                data,
+            }),
+            GFP_KERNEL,
+        )?;
+        let subsys = inner.subsys.get();
+        // SAFETY: The subsystem is zeroed, and nobody else has it yet. It and its type are pinned
+        // until the destructor has unregistered it; the name is copied.
+        unsafe {
+            bindings::config_group_init_type_name(
+                &raw mut (*subsys).su_group,
+                name.as_char_ptr(),
+                &raw const inner.own_type,
+            );
+            bindings::__mutex_init(
+                &raw mut (*subsys).su_mutex,
+                lock_name!("configfs::Subsystem::su_mutex").as_char_ptr(),
+                static_lock_class!().as_ptr(),
+            );
         }
-        // SAFETY: As above.
-        let item = unsafe { NonNull::new_unchecked(&raw mut (*group.as_ptr()).cg_item) };
-        // SAFETY: The group belongs to the subsystem, whose callback we are in; it is part of the
-        // hierarchy since `cg_subsys` is set.
-        to_result(unsafe { bindings::configfs_depend_item_unlocked(subsys, item.as_ptr()) })?;
-        // INVARIANT: Pinned just now.
-        Ok(Pinned(item))
+        // SAFETY: Initialised just now. If this fails, nothing refers to the subsystem.
+        to_result(unsafe { bindings::configfs_register_subsystem(subsys) })?;
+        // INVARIANT: Registered just now.
+        Ok(Self(inner))
+    }
+
+    /// # Safety
+    ///
+    /// Only called by configfs, for the group of a registered subsystem of this type. `name` must be
+    /// a C string.
+    unsafe extern "C" fn make_item_callback(
+        group: *mut bindings::config_group,
+        name: *const c_char,
+    ) -> *mut bindings::config_item {
+        // CAST: The group is the first member of the subsystem, and that of `Inner`, both `repr(C)`.
+        //
+        // SAFETY: By the function's requirement; configfs keeps the subsystem during the call.
+        let inner = unsafe { &*group.cast::<Inner<T>>() };
+        // SAFETY: By the function's requirement.
+        let name = unsafe { CStr::from_char_ptr(name) };
+        let item = inner
+            .data
+            .make_item(name)
+            .and_then(|data| Item::make(name, &inner.item_type, data));
+        match item {
+            Ok(item) => item,
+            Err(e) => e.to_ptr(),
+        }
     }
 }
 
-/// Data of a group that has an anchor.
-pub trait Anchored {
-    /// The anchor, which must be part of `self`.
-    fn anchor(&self) -> &Anchor;
-}
-
-/// A directory that cannot be removed as long as this lives.
-///
-/// # Invariants
-///
-/// The item has a dependency that this owns, hence stays in the hierarchy.
-pub struct Pinned(NonNull<bindings::config_item>);
-
-// SAFETY: The dependency may be given up on any thread.
-unsafe impl Send for Pinned {}
-
-// SAFETY: There is no method on a shared one.
-unsafe impl Sync for Pinned {}
-
-impl Drop for Pinned {
+impl<T: Directory> Drop for Subsystem<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::configfs_undepend_item(self.0.as_ptr()) };
+        let subsys = self.0.subsys.get();
+        // SAFETY: By the type invariant the subsystem is registered; its mutex was initialised.
+        unsafe {
+            bindings::configfs_unregister_subsystem(subsys);
+            bindings::mutex_destroy(&raw mut (*subsys).su_mutex);
+        }
     }
 }
-
-/// Initialises a group as `kernel::configfs::Group::new` does, and its anchor.
-///
-/// # Errors
-///
-/// Those of `data`; `EINVAL` if the anchor is not part of the data.
-pub fn group<D: Anchored + 'static>(
-    name: CString,
-    item_type: &'static ItemType<Group<D>, D>,
-    data: impl PinInit<D, Error>,
-) -> impl PinInit<Group<D>, Error> {
-    pin_init::pin_init_scope(move || {
-        // `Group` does not give its data away, so its address is taken when it is made.
-        let place = kernel::sync::Arc::new(Place(Cell::new(null())), GFP_KERNEL)?;
-        let seen = place.clone();
-        let data = data.pin_chain(move |data: Pin<&mut D>| {
-            seen.0.set(&raw const *data);
-            Ok(())
-        });
-        let group = Group::new(name, item_type, data);
-        Ok(group.pin_chain(move |group: Pin<&mut Group<D>>| {
-            // SAFETY: The group is not moved out of.
-            let this: *mut Group<D> = unsafe { group.get_unchecked_mut() };
-            // SAFETY: `this` is a valid allocation.
-            let raw = unsafe { Group::<D>::group(this) }.cast_mut();
-            let offset = place.0.get().addr().wrapping_sub(this.addr());
-            // SAFETY: The data was initialised at this offset in the group before this.
-            let data = unsafe { &*this.byte_add(offset).cast::<D>() };
-            let anchor = data.anchor();
-            let start = core::ptr::from_ref(data).addr();
-            let inside = core::ptr::from_ref(anchor).addr().wrapping_sub(start) < size_of::<D>();
-            if !inside {
-                return Err(EINVAL);
-            }
-            // INVARIANT: The anchor is part of the data of this very group, and pinned in it. So it
-            // is dropped with the group at the latest.
-            anchor
-                .group
-                .populate(Address(NonNull::new(raw).ok_or(EINVAL)?));
-            Ok(())
-        }))
-    })
-}
-
-/// Address of the data of a group under construction.
-struct Place<D>(Cell<*const D>);

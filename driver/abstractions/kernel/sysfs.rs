@@ -36,7 +36,7 @@ pub use group::{
 pub use kobject::Kobject;
 pub use window::Window;
 
-/// Permissions of a file in sysfs.
+/// Permissions of a file in sysfs or configfs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Mode {
@@ -52,7 +52,7 @@ pub enum Mode {
 
 impl Mode {
     /// The number.
-    const fn bits(self) -> u16 {
+    pub(crate) const fn bits(self) -> u16 {
         // CAST: A fieldless enum, represented as the number itself.
         self as u16
     }

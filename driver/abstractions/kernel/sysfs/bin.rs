@@ -4,6 +4,10 @@
 
 use kernel::{
     container_of,
+    error::{
+        from_result,
+        to_result, //
+    },
     prelude::*,
     sync::Arc,
     types::Opaque, //
@@ -77,7 +81,7 @@ impl<T: BinOperations> BinFile<T> {
         let inner = KBox::new(inner, GFP_KERNEL)?;
         // SAFETY: The kobject is valid. The attribute lives on the heap, its name is static, and
         // both stay until the destructor has removed the file.
-        kernel::error::to_result(unsafe {
+        to_result(unsafe {
             bindings::sysfs_create_bin_file(dir.kobject().as_raw(), inner.attr.get())
         })?;
         // INVARIANT: Registered just now.
@@ -113,9 +117,9 @@ impl<T: BinOperations> BinFile<T> {
         unsafe { buf.write_bytes(0, count) };
         // SAFETY: As above; nobody else has the buffer during this call.
         let out = unsafe { core::slice::from_raw_parts_mut(buf.cast::<u8>(), count) };
-        result(|| {
+        from_result(|| {
             let n = data.read(u64::try_from(offset)?, out)?;
-            Ok(n.min(count))
+            Ok(isize::try_from(n.min(count))?)
         })
     }
 
@@ -134,9 +138,9 @@ impl<T: BinOperations> BinFile<T> {
         let data = unsafe { Self::data(attr) };
         // SAFETY: sysfs passes its own copy of `count` bytes of what the user wrote.
         let bytes = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
-        result(|| {
+        from_result(|| {
             data.write(u64::try_from(offset)?, bytes)?;
-            Ok(count)
+            Ok(isize::try_from(count)?)
         })
     }
 }
@@ -155,12 +159,3 @@ unsafe impl<T: BinOperations> Send for BinFile<T> {}
 
 // SAFETY: As above; shared access gives nothing but what callbacks have, which is `Sync`.
 unsafe impl<T: BinOperations> Sync for BinFile<T> {}
-
-/// The `ssize_t` of a callback: bytes or a negative errno.
-pub(super) fn result(f: impl FnOnce() -> Result<usize>) -> isize {
-    // CAST: A count is at most a page, an errno fits any signed integer.
-    match f() {
-        Ok(n) => n as isize,
-        Err(e) => e.to_errno() as isize,
-    }
-}

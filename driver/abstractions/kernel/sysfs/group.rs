@@ -5,6 +5,10 @@
 use kernel::{
     container_of,
     device,
+    error::{
+        from_result,
+        to_result, //
+    },
     page::PAGE_SIZE,
     prelude::*,
     str::{
@@ -19,7 +23,6 @@ use kernel::{
 };
 
 use super::{
-    bin::result,
     Dir,
     Mode, //
 };
@@ -180,9 +183,7 @@ impl<T: GroupOperations> Group<T> {
         // SAFETY: The kobject is valid. All that the group points to is on the heap and stays there
         // until the destructor has removed the group. The attributes are of the kind that the
         // kobject's `sysfs_ops` expect.
-        kernel::error::to_result(unsafe {
-            bindings::sysfs_create_group(place.kobject(), &raw const *group)
-        })?;
+        to_result(unsafe { bindings::sysfs_create_group(place.kobject(), &raw const *group) })?;
         // INVARIANT: Registered just now; the vectors are not touched any more.
         Ok(Self {
             place,
@@ -249,10 +250,10 @@ impl<T: GroupOperations> Group<T> {
         //
         // SAFETY: By the function's requirement; sysfs has cleared the page.
         let page = unsafe { core::slice::from_raw_parts_mut(buf.cast::<u8>(), PAGE_SIZE - 1) };
-        result(|| {
+        from_result(|| {
             let mut out = Formatter::new(page);
             slot.data.show(slot.index, &mut out)?;
-            Ok(out.bytes_written().min(PAGE_SIZE - 1))
+            Ok(isize::try_from(out.bytes_written().min(PAGE_SIZE - 1))?)
         })
     }
 
@@ -264,9 +265,9 @@ impl<T: GroupOperations> Group<T> {
         let slot = unsafe { Self::slot(raw) };
         // SAFETY: By the function's requirement.
         let data = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
-        result(|| {
+        from_result(|| {
             slot.data.store(slot.index, data)?;
-            Ok(count)
+            Ok(isize::try_from(count)?)
         })
     }
 
