@@ -30,7 +30,6 @@ use vmig_model::{
     },
     engine::{
         self,
-        Direction,
         SessionId, //
     },
 };
@@ -47,21 +46,6 @@ fn id(session: &Session) -> Result<SessionId> {
     session.copy().ok_or(ENODEV)
 }
 
-/// The session that going from `from` to `to` ends in, if it does.
-fn opens(mut from: arcs::State, to: arcs::State) -> Option<Direction> {
-    let mut opened = None;
-    while from != to {
-        let next = arcs::next(from, to)?;
-        opened = match arcs::effect(from, next)? {
-            Effect::SaveRunning | Effect::SaveStopped => Some(Direction::Save),
-            Effect::Resume => Some(Direction::Resume),
-            Effect::Keep | Effect::Freeze | Effect::Load | Effect::End => None,
-        };
-        from = next;
-    }
-    opened
-}
-
 impl Operations for Card {
     const FLAGS: Flags = Flags::STOP_COPY.with(Flags::P2P).with(Flags::PRE_COPY);
 
@@ -73,10 +57,12 @@ impl Operations for Card {
     fn set_state(device: &Device<Self, Open>, to: State) -> Result<Option<DataFile<Self>>> {
         let to = arcs::State::try_from(to.as_raw()).map_err(errno::of)?;
         let mut state = device.state.lock();
-        let file = match opens(state.engine.state(), to) {
-            Some(Direction::Save) => Some(DataFile::for_saving(device, Session::new())?),
-            Some(Direction::Resume) => Some(DataFile::for_resuming(device, Session::new())?),
-            None => None,
+        let file = match arcs::last_effect(state.engine.state(), to) {
+            Some(Effect::SaveRunning | Effect::SaveStopped) => {
+                Some(DataFile::for_saving(device, Session::new())?)
+            }
+            Some(Effect::Resume) => Some(DataFile::for_resuming(device, Session::new())?),
+            Some(Effect::Keep | Effect::Freeze | Effect::Load | Effect::End) | None => None,
         };
         let opened = state.engine.set_state(to);
         device.settle(&mut state);

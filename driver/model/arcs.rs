@@ -223,3 +223,15 @@ pub fn effect(from: State, to: State) -> Option<Effect> {
     let found = ARCS.iter().find(|(a, b, _)| *a == from && *b == to);
     found.map(|(_, _, effect)| *effect)
 }
+
+/// What the last direct arc on the way from `from` to `to` does, which decides whether the way ends
+/// with a new session; `None` if the way is blocked or of no length.
+pub fn last_effect(mut from: State, to: State) -> Option<Effect> {
+    let mut last = None;
+    while from != to {
+        let next = next(from, to)?;
+        last = Some(effect(from, next)?);
+        from = next;
+    }
+    last
+}

@@ -5,6 +5,7 @@
 use vmig_model::{
     arcs::{
         effect,
+        last_effect,
         next,
         next_with,
         Features,
@@ -186,6 +187,25 @@ fn every_step_is_a_direct_arc() {
     }
     for (from, to, _) in ARCS {
         assert_eq!(next(from, to), Some(to), "{from:?} to {to:?} is direct");
+    }
+}
+
+#[test]
+fn the_last_effect_is_that_of_the_last_arc() {
+    for from in State::ALL {
+        assert_eq!(last_effect(from, from), None, "no way to go");
+        for to in State::ALL {
+            let mut way = vec![from];
+            while let Some(step) = next(way[way.len() - 1], to).filter(|_| way.last() != Some(&to))
+            {
+                way.push(step);
+            }
+            let expected = match way[..] {
+                [.., a, b] if b == to => effect(a, b),
+                _ => None,
+            };
+            assert_eq!(last_effect(from, to), expected, "{from:?} to {to:?}");
+        }
     }
 }
 
