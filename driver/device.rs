@@ -151,7 +151,28 @@ impl Card {
         Ok(writeln!(out, "{value}")?)
     }
 
+    /// The values in effect after parameter `i` is set from its text, which is not done.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Card::param_store`].
+    pub(crate) fn values_after(
+        device: &vfio::Device<Self>,
+        i: usize,
+        text: &str,
+    ) -> Result<Values> {
+        let mut state = device.state.lock();
+        let open = state.open.is_some();
+        state.engine.set_reinit(device.precopy_info_v2());
+        let values = state.engine.values_after(i, text, open);
+        values.map_err(errno::of)
+    }
+
     /// Sets parameter `i` from its text, which has no newline.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, `ERANGE` for the value; `EBUSY` if it cannot be changed now.
     pub(crate) fn param_store(device: &vfio::Device<Self>, i: usize, text: &str) -> Result {
         let mut state = device.state.lock();
         let open = state.open.is_some();

@@ -33,7 +33,6 @@ use vmig_model::{
 use super::text;
 use crate::{
     device::Card,
-    errno,
     staging::Claim, //
 };
 
@@ -68,8 +67,7 @@ impl Attributes {
     fn set_param(&self, i: usize, text: &str) -> Result {
         let _writes = self.writes.lock();
         let before = self.card.values();
-        let mut after = before;
-        after.set(self.ty, i, text).map_err(errno::of)?;
+        let after = Card::values_after(&self.card, i, text)?;
         let (before, after) = (self.ty.need(&before), self.ty.need(&after));
         self.claim.resize(Capacity {
             ports: before.ports.max(after.ports),

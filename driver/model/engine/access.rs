@@ -10,7 +10,8 @@ use crate::{
         Device,
         Region, //
     },
-    error::Error, //
+    error::Error,
+    values::Values, //
 };
 
 impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
@@ -19,34 +20,46 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         self.reinit = on;
     }
 
-    /// Writes parameter `i` as `migration/<param>` does; one newline may end `text`. `open` says
-    /// whether the device is open. A change of a value that is not a runtime parameter scrubs the
-    /// device.
+    /// The values of the device after a write of `text` to parameter `i`, which is not made. `open`
+    /// says whether the device is open.
     ///
     /// # Errors
     ///
     /// [`Error::NoParam`], [`Error::BadValue`], [`Error::NotAllowed`]; [`Error::Busy`] for a change
     /// that cannot be made now: of a runtime parameter in `STOP_COPY`, `ERROR`, and in pre-copy
     /// without [`Engine::set_reinit`]; of any other while the device is open.
-    pub fn set_param(&mut self, i: usize, text: &str, open: bool) -> Result<(), Error> {
+    pub fn values_after(&self, i: usize, text: &str, open: bool) -> Result<Values, Error> {
         let ty = self.device.ty();
         let mut values = *self.device.values();
-        values.set(ty, i, text.strip_suffix('\n').unwrap_or(text))?;
+        values.set(ty, i, text)?;
+        let runtime = ty.params.get(i).is_some_and(|param| param.runtime);
+        let now = match self.state {
+            State::Running | State::RunningP2p | State::Stop | State::Resuming => runtime,
+            State::PreCopy | State::PreCopyP2p => runtime && self.reinit,
+            State::StopCopy | State::Error => false,
+        };
+        if !open || now || values == *self.device.values() {
+            return Ok(values);
+        }
+        Err(Error::Busy)
+    }
+
+    /// Writes parameter `i` as `migration/<param>` does. A change of a value that is not a runtime
+    /// parameter scrubs the device.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::values_after`]; also [`Error::Busy`] in pre-copy if the user has not read
+    /// so many changes that the next one has no room.
+    pub fn set_param(&mut self, i: usize, text: &str, open: bool) -> Result<(), Error> {
+        let values = self.values_after(i, text, open)?;
         if values == *self.device.values() {
             return Ok(());
         }
-        let runtime = ty.params.get(i).is_some_and(|param| param.runtime);
-        match self.state {
-            _ if !open => (),
-            _ if !runtime => return Err(Error::Busy),
-            State::Running | State::RunningP2p | State::Stop | State::Resuming => (),
-            State::PreCopy | State::PreCopyP2p if self.reinit => {
-                return self.reinitialise(values);
-            }
-            State::PreCopy | State::PreCopyP2p | State::StopCopy | State::Error => {
-                return Err(Error::Busy);
-            }
+        if open && self.state.is_pre_copy() {
+            return self.reinitialise(values);
         }
+        let runtime = self.device.ty().params.get(i).is_some_and(|p| p.runtime);
         self.device.set_values(values);
         if !runtime {
             self.device.reset();

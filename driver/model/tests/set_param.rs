@@ -37,7 +37,7 @@ fn texts() {
     let long = "6".repeat(1 << 20);
     for (name, text, expected) in [
         ("fifo-size", "64", Ok(())),
-        ("fifo-size", "64\n", Ok(())),
+        ("fifo-size", "64\n", Err(Class::Malformed)),
         ("fifo-size", "64\n\n", Err(Class::Malformed)),
         ("fifo-size", "\n", Err(Class::Malformed)),
         ("fifo-size", "", Err(Class::Malformed)),
@@ -48,7 +48,7 @@ fn texts() {
         ("fifo-size", "32", Err(Class::NotAllowed)),
         ("fifo-size", &long, Err(Class::Malformed)),
         ("auto-flow", "on", Ok(())),
-        ("auto-flow", "on\n", Ok(())),
+        ("auto-flow", "on\n", Err(Class::Malformed)),
         ("auto-flow", "yes", Err(Class::Malformed)),
         ("auto-flow", "1", Err(Class::Malformed)),
         ("ports", "3", Err(Class::NotAllowed)),

@@ -272,6 +272,13 @@ fn ports_are_taken_from_the_parent_and_given_back() {
     let before = mdev.params();
     assert_eq!(mdev.set("ports", "2"), Err(Errno::EUSERS));
     assert_eq!(mdev.params(), before);
+    let device = mdev.device();
+    assert_eq!(
+        mdev.set("ports", "2"),
+        Err(Errno::EBUSY),
+        "it could not be changed even if there were room"
+    );
+    drop(device);
     drop(others);
     mdev.set("ports", "2").unwrap();
     drop(mdev);
