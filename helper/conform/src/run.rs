@@ -16,7 +16,6 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{
-        Child,
         Command,
         ExitStatus,
         Stdio, //
@@ -28,6 +27,8 @@ use std::{
         Instant, //
     },
 };
+
+use wait_timeout::ChildExt as _;
 
 use crate::{
     bench::Options,
@@ -229,11 +230,11 @@ fn start(starter: &Starter, job: Job, deadline: Duration) -> io::Result<End> {
         .spawn()?;
     let out = collect(child.stdout.take());
     let err = collect(child.stderr.take());
-    let status = match wait(&mut child, deadline)? {
+    let status = match child.wait_timeout(deadline)? {
         Some(status) => status,
         None => {
             child.kill()?;
-            return Ok(match wait(&mut child, GRACE)? {
+            return Ok(match child.wait_timeout(GRACE)? {
                 Some(_) => End::Late,
                 None => End::Stuck,
             });
@@ -265,22 +266,6 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> 
         let _ = sender.send(text);
     });
     receiver
-}
-
-/// Waits for the end of a process; `None` if it does not come in time.
-fn wait(child: &mut Child, time: Duration) -> io::Result<Option<ExitStatus>> {
-    let end = Instant::now() + time;
-    let mut pause = Duration::from_millis(1);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= end {
-            return Ok(None);
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(20));
-    }
 }
 
 /// In words, how a process ended that should have answered.

@@ -11,7 +11,6 @@ use std::{
         Read, //
     },
     process::{
-        Child,
         Command,
         Stdio, //
     },
@@ -22,6 +21,8 @@ use std::{
         Instant, //
     },
 };
+
+use wait_timeout::ChildExt as _;
 
 use crate::{
     error::{
@@ -87,7 +88,8 @@ pub fn run(argv: &[String], source: &str, timeout: Duration) -> Result<Vec<u8>, 
         if output.len() > DOCUMENT_MAX {
             return Err(Error::malformed(source, "output of more than 16 MiB"));
         }
-        let status = wait(&mut child, until)
+        let status = child
+            .wait_timeout(left())
             .map_err(|error| failed(Errno(&error).to_string()))?
             .ok_or_else(|| failed(format!("not ended within {} s", timeout.as_secs())))?;
         if status.success() {
@@ -106,21 +108,6 @@ pub fn run(argv: &[String], source: &str, timeout: Duration) -> Result<Vec<u8>, 
         let _ = child.wait();
     }
     result
-}
-
-/// Waits for the end of `child`; `None`: it has not come in time.
-fn wait(child: &mut Child, until: Instant) -> io::Result<Option<std::process::ExitStatus>> {
-    let mut pause = Duration::from_micros(100);
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= until {
-            return Ok(None);
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
-    }
 }
 
 /// Reads a pipe on a thread and keeps at most `limit` bytes; what follows is thrown away with
