@@ -136,10 +136,18 @@ impl Target {
 /// What a failed transfer is to the user.
 ///
 /// The errno of a refused stream says whose fault it is: EXDEV is another model or parameter list,
-/// EINVAL and EOPNOTSUPP are a stream that is broken or of another version.
-fn failure(what: &str, error: &TransferError, target: &Target, interrupt: &Interrupt) -> Failure {
+/// EINVAL and EOPNOTSUPP are a stream that is broken or of another version. `lost`: the device has
+/// given up its old contents for it.
+fn failure(
+    what: &str,
+    error: &TransferError,
+    lost: bool,
+    target: &Target,
+    interrupt: &Interrupt,
+) -> Failure {
     if interrupt.seen() {
-        return Failure::Interrupted(Message::new(format!("{what}: interrupted")));
+        let message = Message::new(format!("{what}: interrupted"));
+        return Failure::Interrupted(after(message, error, lost));
     }
     let why = std::error::Error::source(error).map(|source| format!(": {source}"));
     let why = format!("{error}{}", why.unwrap_or_default());
@@ -149,15 +157,26 @@ fn failure(what: &str, error: &TransferError, target: &Target, interrupt: &Inter
         Some(refusal) => Message::new(format!("{what}: {refusal}")).with("error", why),
         None => Message::new(format!("{what}: {why}")),
     };
-    let message = match error.state {
-        Some(state) => message.with("device", format!("now in state {state}")),
-        None => message.with("device", "does not tell its state any more"),
-    };
+    let message = after(message, error, lost);
     match error.errno() {
         Some(Errno::EXDEV) if judged => Failure::Refused(message),
         Some(Errno::EINVAL | Errno::EOPNOTSUPP) if judged => Failure::Broken(message),
         _ => Failure::Environment(message),
     }
+}
+
+/// The message with what has become of the device; `lost`: its old contents are gone.
+fn after(message: Message, error: &TransferError, lost: bool) -> Message {
+    let contents = if lost {
+        "; its old contents are gone"
+    } else {
+        ""
+    };
+    let state = match error.state {
+        Some(state) => format!("now in state {state}{contents}"),
+        None => format!("does not tell its state any more{contents}"),
+    };
+    message.with("device", state)
 }
 
 /// Shows how far a transfer is, on a line of its own that goes away at the end.

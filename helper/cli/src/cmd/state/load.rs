@@ -8,6 +8,7 @@ use std::{
 };
 
 use vmig::error::Error;
+use vmig_vfio::Phase;
 
 use super::{
     failure,
@@ -53,7 +54,11 @@ pub(super) fn run(args: &StateFile, context: &mut Context<'_>) -> Result<Exit, F
     });
     drop(meter);
     drop(device);
-    let bytes = loaded.map_err(|error| failure(&what, &error, &target, &interrupt))?;
+    let bytes = loaded.map_err(|error| {
+        // From the moment when it is to take the stream, a device has no old contents.
+        let lost = error.phase != Phase::Query;
+        failure(&what, &error, lost, &target, &interrupt)
+    })?;
     context.notice(&Message::new(format!(
         "loaded {bytes} bytes of state into {name}; the source keeps its copy until it is removed"
     )));

@@ -62,7 +62,7 @@ pub(super) fn run(args: &StateFile, context: &mut Context<'_>) -> Result<Exit, F
     );
     drop(meter);
     drop(device);
-    let bytes = saved.map_err(|error| failure(&what, &error, &target, &interrupt))?;
+    let bytes = saved.map_err(|error| failure(&what, &error, false, &target, &interrupt))?;
     if let Some(output) = file {
         output.complete()?;
     }
