@@ -4,6 +4,7 @@
 
 use std::{
     io::{
+        BufWriter,
         Read,
         Write, //
     },
@@ -126,12 +127,16 @@ impl<'a> Context<'a> {
     ///
     /// [`Failure::Output`].
     pub fn document<T: Serialize>(&mut self, document: &T) -> Result<(), Failure> {
-        let text = to_json(document).map_err(std::io::Error::other)?;
-        let text = match self.io.out_terminal {
-            true => escape_json(&text),
-            false => text.into(),
-        };
-        self.raw(text.as_bytes())
+        if self.io.out_terminal {
+            let text = to_json(document).map_err(std::io::Error::from)?;
+            return self.raw(escape_json(&text).as_bytes());
+        }
+        // Not by way of a string, which may be many times as long as what it comes from.
+        let mut out = BufWriter::with_capacity(1 << 16, &mut *self.io.out);
+        serde_json::to_writer_pretty(&mut out, document).map_err(std::io::Error::from)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+        Ok(())
     }
 
     /// Writes lines to the output that are escaped already.
@@ -192,6 +197,22 @@ impl<'a> Context<'a> {
     /// Tells the user about something odd in an input, unless `-q`.
     pub fn warning(&mut self, warning: &Error) {
         self.notice(&Message::new(format!("warning: {warning}")));
+    }
+
+    /// Tells the user about odd things, but not about all of a great many.
+    fn warnings<'e>(&mut self, warnings: impl Iterator<Item = &'e Error>) {
+        let limit = if self.verbose { usize::MAX } else { LINES_MAX };
+        let mut more = 0usize;
+        for (n, warning) in warnings.enumerate() {
+            if n < limit {
+                self.warning(warning);
+            } else {
+                more += 1;
+            }
+        }
+        if more > 0 {
+            self.notice(&Message::new(format!("and {more} more warnings (-v)")));
+        }
     }
 
     /// Tells the user something that only `-v` wants to know.
@@ -260,9 +281,7 @@ impl<'a> Context<'a> {
         let mut records = source::read(texts, &self.system, self.io.stdin);
         let stale = source::settle(&mut records);
         let odd = records.iter().flat_map(|record| &record.warnings);
-        for warning in odd.chain(&stale) {
-            self.warning(warning);
-        }
+        self.warnings(odd.chain(&stale));
         Ok(records)
     }
 

@@ -183,10 +183,7 @@ fn models_stand_in_byte_order() {
     let models: Vec<&Value> = results.iter().map(|result| &result["model"]).collect();
     assert_eq!(models, ["a/B", "a/b", "z/z"]);
     assert_eq!(results[1]["apply"], json!({"version": "v1"}));
-    assert_eq!(
-        results[0]["reasons"][0]["models"],
-        json!(["a/B", "a/b", "z/z"])
-    );
+    assert_eq!(results[0]["reasons"][0]["models"], json!(["a/B"]));
 }
 
 #[test]

@@ -64,13 +64,13 @@ pub struct Outcome {
 pub fn check(list: &List, model: &str, document: &Document) -> Outcome {
     match document.models.get(model) {
         Some(known) if model == list.model => judge(list, known),
-        _ => mismatch(list, model, document),
+        _ => mismatch(list, model),
     }
 }
 
-fn mismatch(list: &List, model: &str, document: &Document) -> Outcome {
+fn mismatch(list: &List, model: &str) -> Outcome {
     let reason = Reason {
-        models: Some(document.models.keys().cloned().collect()),
+        models: Some(vec![model.to_owned()]),
         message: format!("the list is for {}, this is {model}", list.model),
         ..Reason::new(ReasonCode::ModelMismatch)
     };

@@ -15,11 +15,11 @@ use std::collections::{
 };
 
 use crate::{
-    check,
+    accept::Acceptor,
     error::Error,
     json::{
-        self,
-        Node, //
+        Kind,
+        Tree, //
     },
     read::At,
     set::{
@@ -33,10 +33,10 @@ use crate::{
     },
 };
 
-/// Parameters of a document, all its models together.
+/// Parameters of a document, all its models together; a model without any counts as one.
 pub const PARAMS_MAX: usize = 4096;
 
-/// Items of an `allowed_values` and of the other value sets.
+/// Items of an `allowed_values` and of the other value sets; profiles of a document.
 pub const ITEMS_MAX: usize = 65536;
 
 /// Constraints of a model.
@@ -121,18 +121,17 @@ impl Document {
     /// # Ok::<(), vmig::error::Error>(())
     /// ```
     pub fn parse(text: &[u8], path: &str) -> Result<Self, Error> {
-        let node = json::parse(text, path)?;
-        Self::read(&At::root(&node, path))
+        let tree = Tree::parse(text, path)?;
+        Self::read(&At::root(tree.root(), path))
     }
 
-    pub(crate) fn read(at: &At<'_, '_, '_>) -> Result<Self, Error> {
+    pub(crate) fn read(at: &At<'_, '_>) -> Result<Self, Error> {
         let models = at.get("models")?;
         let mut reader = Reader::default();
         let mut read = BTreeMap::new();
-        for (name, node) in models.members()? {
-            let at = models.child(name, node);
+        for (name, at) in models.members()? {
             at.model(name)?;
-            read.insert(name.clone().into_owned(), reader.model(&at)?);
+            read.insert(name.to_owned(), reader.model(&at)?);
         }
         Ok(Self {
             models: read,
@@ -145,11 +144,12 @@ impl Document {
 #[derive(Default)]
 struct Reader {
     params: usize,
+    profiles: usize,
     warnings: Vec<Error>,
 }
 
 impl Reader {
-    fn model(&mut self, at: &At<'_, '_, '_>) -> Result<Model, Error> {
+    fn model(&mut self, at: &At<'_, '_>) -> Result<Model, Error> {
         let params = match (at.find("params")?, at.find("versions")?) {
             (Some(params), None) => self.params(&params)?,
             (None, Some(versions)) => {
@@ -171,7 +171,7 @@ impl Reader {
         Ok(model)
     }
 
-    fn count(&mut self, at: &At<'_, '_, '_>, params: usize) -> Result<(), Error> {
+    fn count(&mut self, at: &At<'_, '_>, params: usize) -> Result<(), Error> {
         self.params = self.params.saturating_add(params);
         if self.params > PARAMS_MAX {
             return Err(at.malformed(format!("more than {PARAMS_MAX} parameters in a document")));
@@ -179,19 +179,19 @@ impl Reader {
         Ok(())
     }
 
-    fn params(&mut self, at: &At<'_, '_, '_>) -> Result<BTreeMap<String, Param>, Error> {
+    fn params(&mut self, at: &At<'_, '_>) -> Result<BTreeMap<String, Param>, Error> {
         let members = at.members()?;
-        self.count(at, members.len())?;
+        // So that there are not too many models either.
+        self.count(at, members.len().max(1))?;
         let mut params = BTreeMap::new();
-        for (name, node) in members {
-            let at = at.child(name, node);
+        for (name, at) in members {
             at.name(name)?;
-            params.insert(name.clone().into_owned(), self.param(&at)?);
+            params.insert(name.to_owned(), self.param(&at)?);
         }
         Ok(params)
     }
 
-    fn param(&mut self, at: &At<'_, '_, '_>) -> Result<Param, Error> {
+    fn param(&mut self, at: &At<'_, '_>) -> Result<Param, Error> {
         let word = at.get("type")?;
         let kind = [Type::Bool, Type::Int, Type::Str]
             .into_iter()
@@ -228,7 +228,7 @@ impl Reader {
     }
 
     /// RFC v4's versions, as the one parameter that they amount to.
-    fn versions(&mut self, at: &At<'_, '_, '_>) -> Result<Param, Error> {
+    fn versions(&mut self, at: &At<'_, '_>) -> Result<Param, Error> {
         self.count(at, 1)?;
         Ok(Param {
             kind: Type::Str,
@@ -240,11 +240,16 @@ impl Reader {
         })
     }
 
-    fn profiles(&mut self, at: &At<'_, '_, '_>, model: &Model) -> Result<Vec<Profile>, Error> {
+    fn profiles(&mut self, at: &At<'_, '_>, model: &Model) -> Result<Vec<Profile>, Error> {
+        let items = at.items()?;
+        self.profiles = self.profiles.saturating_add(items.len());
+        if self.profiles > ITEMS_MAX {
+            return Err(at.malformed(format!("more than {ITEMS_MAX} profiles in a document")));
+        }
+        let acceptor = Acceptor::new(model);
         let mut profiles = Vec::new();
         let mut names = HashSet::new();
-        for (i, node) in at.items()?.iter().enumerate() {
-            let at = at.item(i, node);
+        for at in items {
             let name = at.get("name")?;
             let text = name.str()?;
             if !(1..=255).contains(&text.len()) || text.contains(char::is_control) {
@@ -254,7 +259,7 @@ impl Reader {
                 return Err(name.malformed("two profiles with this name"));
             }
             let params = at.get("params")?.params()?;
-            if check::accepts(model, &params).is_no() {
+            if !acceptor.accepts(&params) {
                 let message = format!("profile {text} is ignored: its own document refuses it");
                 self.warnings.push(at.malformed(message));
                 continue;
@@ -268,7 +273,7 @@ impl Reader {
     }
 }
 
-fn description(at: &At<'_, '_, '_>) -> Result<Option<String>, Error> {
+fn description(at: &At<'_, '_>) -> Result<Option<String>, Error> {
     match at.find("description")? {
         Some(text) => Ok(Some(text.str()?.to_owned())),
         None => Ok(None),
@@ -276,7 +281,7 @@ fn description(at: &At<'_, '_, '_>) -> Result<Option<String>, Error> {
 }
 
 fn read_constraints(
-    at: &At<'_, '_, '_>,
+    at: &At<'_, '_>,
     params: &BTreeMap<String, Param>,
 ) -> Result<Vec<Constraint>, Error> {
     let items = at.items()?;
@@ -284,8 +289,7 @@ fn read_constraints(
         return Err(at.malformed(format!("more than {CONSTRAINTS_MAX} constraints")));
     }
     let mut constraints = Vec::with_capacity(items.len());
-    for (i, node) in items.iter().enumerate() {
-        let at = at.item(i, node);
+    for at in items {
         constraints.push(Constraint {
             when: read_clauses(&at.get("if")?, params)?,
             then: read_clauses(&at.get("then")?, params)?,
@@ -296,45 +300,39 @@ fn read_constraints(
 }
 
 fn read_clauses(
-    at: &At<'_, '_, '_>,
+    at: &At<'_, '_>,
     params: &BTreeMap<String, Param>,
 ) -> Result<BTreeMap<String, Set>, Error> {
     let mut clauses = BTreeMap::new();
-    for (name, node) in at.members()? {
-        let at = at.child(name, node);
-        let Some(param) = params.get(name.as_ref()) else {
+    for (name, at) in at.members()? {
+        let Some(param) = params.get(name) else {
             return Err(at.malformed("the model has no such parameter"));
         };
-        clauses.insert(name.clone().into_owned(), read_set(&at, param.kind)?);
+        clauses.insert(name.to_owned(), read_set(&at, param.kind)?);
     }
     Ok(clauses)
 }
 
 /// A value list with the syntax of `allowed_values`.
-fn read_set(at: &At<'_, '_, '_>, kind: Type) -> Result<Set, Error> {
+fn read_set(at: &At<'_, '_>, kind: Type) -> Result<Set, Error> {
     let items = at.items()?;
-    if items.is_empty() {
+    if items.len() == 0 {
         return Err(at.malformed("empty: nothing would be accepted"));
     }
     if items.len() > ITEMS_MAX {
         return Err(at.malformed(format!("more than {ITEMS_MAX} items")));
     }
-    let items = items.iter().enumerate();
     if kind == Type::Int {
-        let intervals: Result<Vec<_>, Error> = items
-            .map(|(i, node)| read_interval(&at.item(i, node)))
-            .collect();
+        let intervals: Result<Vec<_>, Error> = items.map(|at| read_interval(&at)).collect();
         return Ok(Set::Ints(Ints::new(intervals?)));
     }
-    let values: Result<Vec<Value>, Error> = items
-        .map(|(i, node)| at.item(i, node).value_of(kind))
-        .collect();
+    let values: Result<Vec<Value>, Error> = items.map(|at| at.value_of(kind)).collect();
     Ok(Set::of(kind, values?))
 }
 
 /// An int, or a range `"min-max"`.
-fn read_interval(at: &At<'_, '_, '_>) -> Result<(u64, u64), Error> {
-    let Node::Str(text) = at.node else {
+fn read_interval(at: &At<'_, '_>) -> Result<(u64, u64), Error> {
+    let Kind::Str(text) = at.node.kind() else {
         let n = at.int()?;
         return Ok((n, n));
     };

@@ -156,7 +156,7 @@ impl Elements {
                 elements.bools = [bools.contains(&false), bools.contains(&true)];
             }
             (Set::Ints(ints), _) => elements.ints = ints.clone(),
-            (Set::Strs(strs), _) => elements.strs = Strs::Only(strs.clone()),
+            (Set::Strs(strs), _) => elements.strs = Strs::Only(BTreeSet::clone(strs)),
             (Set::Any, Type::Bool) => elements.bools = [true; 2],
             (Set::Any, Type::Int) => elements.ints = Ints::new(vec![(0, u64::MAX)]),
             (Set::Any, Type::Str) => elements.strs = Strs::Except(BTreeSet::new()),

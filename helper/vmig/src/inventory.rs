@@ -17,8 +17,8 @@ use crate::{
     document::Document,
     error::Error,
     json::{
-        self,
-        Canonical, //
+        Canonical,
+        Tree, //
     },
     read::At,
     time::is_time,
@@ -45,11 +45,11 @@ impl Info {
     ///
     /// As [`Document::parse`].
     pub fn parse(text: &[u8], path: &str) -> Result<Self, Error> {
-        let node = json::parse(text, path)?;
-        Self::read(&At::root(&node, path))
+        let tree = Tree::parse(text, path)?;
+        Self::read(&At::root(tree.root(), path))
     }
 
-    pub(crate) fn read(at: &At<'_, '_, '_>) -> Result<Self, Error> {
+    pub(crate) fn read(at: &At<'_, '_>) -> Result<Self, Error> {
         let document = Document::read(at)?;
         let json = serde_json::to_string(&Canonical(at.node))
             .map_err(|error| at.malformed(error.to_string()))?;
@@ -134,7 +134,7 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    pub(crate) fn read(at: &At<'_, '_, '_>, warnings: &mut Vec<Error>) -> Result<Self, Error> {
+    pub(crate) fn read(at: &At<'_, '_>, warnings: &mut Vec<Error>) -> Result<Self, Error> {
         let text = |key| at.get(key)?.str().map(str::to_owned);
         let time = at.get("time")?;
         if !is_time(time.str()?) {
@@ -149,8 +149,8 @@ impl Inventory {
         };
         let items = at.get("implementations")?;
         let mut implementations = Vec::new();
-        for (i, node) in items.items()?.iter().enumerate() {
-            implementations.push(read_implementation(&items.item(i, node), warnings)?);
+        for at in items.items()? {
+            implementations.push(read_implementation(&at, warnings)?);
         }
         implementations.sort_by(|a, b| a.order().cmp(&b.order()));
         Ok(Self {
@@ -161,7 +161,7 @@ impl Inventory {
 }
 
 fn read_implementation(
-    at: &At<'_, '_, '_>,
+    at: &At<'_, '_>,
     warnings: &mut Vec<Error>,
 ) -> Result<Implementation, Error> {
     let nullable = |key| Ok(at.get(key)?.str_or_null()?.map(str::to_owned));
@@ -200,11 +200,8 @@ fn read_implementation(
     })
 }
 
-fn read_words(at: &At<'_, '_, '_>) -> Result<Vec<String>, Error> {
-    let words = at.items()?.iter().enumerate();
-    words
-        .map(|(i, node)| at.item(i, node).str().map(str::to_owned))
-        .collect()
+fn read_words(at: &At<'_, '_>) -> Result<Vec<String>, Error> {
+    at.items()?.map(|at| at.str().map(str::to_owned)).collect()
 }
 
 /// The JSON form; implementations whose information could not be read are left out.
@@ -212,10 +209,7 @@ impl Serialize for Inventory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut offers: Vec<&Implementation> = self.implementations.iter().collect();
         offers.sort_by(|a, b| a.order().cmp(&b.order()));
-        let forms: Result<Vec<Form<'_>>, S::Error> = offers
-            .into_iter()
-            .filter_map(|offer| offer.info.as_ref().ok().map(|info| form(offer, info)))
-            .collect();
+        let forms = offers.into_iter().filter_map(form);
         Document1 {
             schema: SCHEMA,
             host: &self.host.name,
@@ -223,7 +217,7 @@ impl Serialize for Inventory {
             time: &self.host.time,
             vmig: &self.host.vmig,
             kernel: &self.host.kernel,
-            implementations: forms?,
+            implementations: forms.collect(),
         }
         .serialize(serializer)
     }
@@ -257,14 +251,12 @@ struct Form<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     free: Option<u64>,
     digest: &'a str,
-    info: serde_json::Value,
+    info: Text<'a>,
 }
 
-fn form<'a, E: serde::ser::Error>(
-    offer: &'a Implementation,
-    info: &'a Info,
-) -> Result<Form<'a>, E> {
-    Ok(Form {
+fn form(offer: &Implementation) -> Option<Form<'_>> {
+    let info = offer.info.as_ref().ok()?;
+    Some(Form {
         parent: offer.parent.as_deref(),
         kind: offer.kind.as_deref(),
         program: offer.program.as_deref(),
@@ -274,6 +266,16 @@ fn form<'a, E: serde::ser::Error>(
         driver_version: offer.driver_version.as_deref(),
         free: offer.free,
         digest: &info.digest,
-        info: serde_json::from_str(&info.json).map_err(E::custom)?,
+        info: Text(&info.json),
     })
+}
+
+/// JSON text as a member of another document.
+struct Text<'a>(&'a str);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let tree = Tree::parse(self.0.as_bytes(), "info").map_err(serde::ser::Error::custom)?;
+        Canonical(tree.root()).serialize(serializer)
+    }
 }

@@ -4,15 +4,14 @@
 //!
 //! - duplicate keys are an error, in every object, also where the reader ignores the member;
 //! - numbers are ints from 0 to 2^64-1, exact; every other spelling (`4.0`, `1e3`, `-0`) stays apart
-//!   as [`Node::Number`], so that only a member that is read can complain;
-//! - nesting is limited to [`NESTING_MAX`].
+//!   as [`Kind::Number`], so that only a member that is read can complain;
+//! - nesting is limited to [`NESTING_MAX`];
+//! - the tree is a row of words, one for each value and key, which refer to the text. So a document
+//!   costs at most four times its length, and nothing in it makes that worse.
 //!
 //! Text to tree is serde_json's; this module does not parse characters.
 
-use std::{
-    borrow::Cow,
-    fmt, //
-};
+use std::fmt;
 
 use serde::{
     de::{
@@ -22,6 +21,10 @@ use serde::{
         MapAccess,
         SeqAccess,
         Visitor, //
+    },
+    ser::{
+        SerializeMap,
+        SerializeSeq, //
     },
     Serialize,
     Serializer, //
@@ -38,53 +41,266 @@ pub(crate) const NESTING_MAX: usize = 64;
 /// A document, at most this many bytes.
 pub(crate) const DOCUMENT_MAX: usize = 16 << 20;
 
-/// A JSON value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Node<'a> {
+/// A document that was read.
+#[derive(Debug)]
+pub(crate) struct Tree<'t> {
+    text: &'t str,
+    words: Vec<Word>,
+    /// Strings that are not in the text as they are: they had escapes.
+    unescaped: String,
+    /// Ints that do not fit into a word.
+    big: Vec<u64>,
+    numbers: Vec<serde_json::Number>,
+}
+
+/// A value or key: what it is, and two numbers that say where the rest is.
+#[derive(Clone, Copy, Debug)]
+struct Word(u64);
+
+/// What a word is. The numbers `a` and `b` have [`Word::BITS`] each; `n` has both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tag {
+    Null,
+    /// n: 0 or 1.
+    Bool,
+    /// n: the int.
+    Int,
+    /// n: index into `big`.
+    Big,
+    /// n: index into `numbers`.
+    Number,
+    /// a: offset in the text; b: length.
+    Str,
+    /// a: offset in `unescaped`; b: length.
+    Unescaped,
+    /// a: index of the word after the last item; b: number of items.
+    Array,
+    /// a: index of the word after the last member; b: number of members.
+    Object,
+}
+
+impl Word {
+    /// Enough for any offset and count in [`DOCUMENT_MAX`] bytes.
+    const BITS: u32 = 28;
+    const TAGS: [Tag; 9] = [
+        Tag::Null,
+        Tag::Bool,
+        Tag::Int,
+        Tag::Big,
+        Tag::Number,
+        Tag::Str,
+        Tag::Unescaped,
+        Tag::Array,
+        Tag::Object,
+    ];
+
+    fn one(tag: Tag, n: u64) -> Self {
+        Self((n << 4) | tag as u64)
+    }
+
+    fn two(tag: Tag, a: usize, b: usize) -> Self {
+        Self::one(tag, ((a as u64) << Self::BITS) | b as u64)
+    }
+
+    fn tag(self) -> Tag {
+        Self::TAGS[(self.0 & 15) as usize]
+    }
+
+    fn n(self) -> u64 {
+        self.0 >> 4
+    }
+
+    fn a(self) -> usize {
+        (self.n() >> Self::BITS) as usize
+    }
+
+    fn b(self) -> usize {
+        (self.n() & ((1 << Self::BITS) - 1)) as usize
+    }
+}
+
+/// A JSON value in a [`Tree`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'t> {
+    tree: &'t Tree<'t>,
+    at: usize,
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(crate) enum Kind<'t> {
     Null,
     Bool(bool),
     /// An int that was written as one.
     Int(u64),
     /// A number that is no int from 0 to 2^64-1, or was not written as one; kept for digests.
-    Number(Box<serde_json::Number>),
-    Str(Cow<'a, str>),
-    Array(Box<[Node<'a>]>),
+    Number(&'t serde_json::Number),
+    Str(&'t str),
+    Array(Items<'t>),
     /// Members in the order of the document.
-    Object(Box<[(Cow<'a, str>, Node<'a>)]>),
+    Object(Members<'t>),
 }
 
-impl Node<'_> {
-    /// What it is, for messages.
-    pub(crate) fn what(&self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Bool(_) => "a bool",
-            Self::Int(_) => "an int",
-            Self::Number(_) => "a number that is not an int from 0 to 2^64-1, written as such",
-            Self::Str(_) => "a string",
-            Self::Array(_) => "an array",
-            Self::Object(_) => "an object",
+impl<'t> Node<'t> {
+    /// What it is.
+    pub(crate) fn kind(self) -> Kind<'t> {
+        let word = self.tree.words[self.at];
+        match word.tag() {
+            Tag::Null => Kind::Null,
+            Tag::Bool => Kind::Bool(word.n() != 0),
+            Tag::Int => Kind::Int(word.n()),
+            Tag::Big => Kind::Int(self.tree.big[word.n() as usize]),
+            Tag::Number => Kind::Number(&self.tree.numbers[word.n() as usize]),
+            Tag::Str => Kind::Str(&self.tree.text[word.a()..word.a() + word.b()]),
+            Tag::Unescaped => Kind::Str(&self.tree.unescaped[word.a()..word.a() + word.b()]),
+            Tag::Array => Kind::Array(Items {
+                left: word.b(),
+                next: self.inside(),
+            }),
+            Tag::Object => Kind::Object(Members(Items {
+                left: word.b(),
+                next: self.inside(),
+            })),
         }
     }
+
+    /// What it is, for messages.
+    pub(crate) fn what(self) -> &'static str {
+        match self.kind() {
+            Kind::Null => "null",
+            Kind::Bool(_) => "a bool",
+            Kind::Int(_) => "an int",
+            Kind::Number(_) => "a number that is not an int from 0 to 2^64-1, written as such",
+            Kind::Str(_) => "a string",
+            Kind::Array(_) => "an array",
+            Kind::Object(_) => "an object",
+        }
+    }
+
+    fn inside(self) -> Self {
+        Self {
+            at: self.at + 1,
+            ..self
+        }
+    }
+
+    fn after(self) -> Self {
+        let word = self.tree.words[self.at];
+        let at = match word.tag() {
+            Tag::Array | Tag::Object => word.a(),
+            _ => self.at + 1,
+        };
+        Self { at, ..self }
+    }
+
+    fn is_container(self) -> bool {
+        matches!(self.tree.words[self.at].tag(), Tag::Array | Tag::Object)
+    }
 }
 
-/// Reads one document.
-///
-/// # Errors
-///
-/// [`Code::Malformed`]: not JSON, not UTF-8, a duplicate key, or beyond a limit. `path` names it.
-pub(crate) fn parse<'a>(text: &'a [u8], path: &str) -> Result<Node<'a>, Error> {
-    if text.len() > DOCUMENT_MAX {
-        return Err(Error::malformed(path, "document of more than 16 MiB"));
+/// The items of an array.
+#[derive(Clone, Debug)]
+pub(crate) struct Items<'t> {
+    left: usize,
+    /// Any word, if nothing is left.
+    next: Node<'t>,
+}
+
+impl<'t> Iterator for Items<'t> {
+    type Item = Node<'t>;
+
+    fn next(&mut self) -> Option<Node<'t>> {
+        self.left = self.left.checked_sub(1)?;
+        let node = self.next;
+        self.next = node.after();
+        Some(node)
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let node = Nested(0)
-        .deserialize(&mut deserializer)
-        .and_then(|node| deserializer.end().map(|()| node))
-        .map_err(|error| syntax(&error, path))?;
-    match duplicate(&node) {
-        None => Ok(node),
-        Some(steps) => Err(located(path, &steps, "given twice")),
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Items<'_> {}
+
+/// The members of an object: name and value.
+#[derive(Clone, Debug)]
+pub(crate) struct Members<'t>(Items<'t>);
+
+impl<'t> Iterator for Members<'t> {
+    type Item = (&'t str, Node<'t>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.left = self.0.left.checked_sub(1)?;
+        let key = self.0.next;
+        let node = key.after();
+        self.0.next = node.after();
+        match key.kind() {
+            Kind::Str(key) => Some((key, node)),
+            // INVARIANT: `visit_map` puts a string before each value.
+            _ => None,
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Members<'_> {}
+
+impl<'t> Tree<'t> {
+    /// Reads one document.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Malformed`]: not JSON, not UTF-8, a duplicate key, or beyond a limit. `path` names it.
+    pub(crate) fn parse(text: &'t [u8], path: &str) -> Result<Self, Error> {
+        if text.len() > DOCUMENT_MAX {
+            return Err(Error::malformed(path, "document of more than 16 MiB"));
+        }
+        let text = std::str::from_utf8(text).map_err(|error| {
+            Error::malformed(path, format!("not UTF-8 from byte {}", error.valid_up_to()))
+        })?;
+        let mut tree = Self {
+            text,
+            // Every value has a byte, and another one parts it from the next.
+            words: Vec::with_capacity(text.len() / 2 + 1),
+            unescaped: String::new(),
+            big: Vec::new(),
+            numbers: Vec::new(),
+        };
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        Nested(&mut tree, 0)
+            .deserialize(&mut deserializer)
+            .and_then(|()| deserializer.end())
+            .map_err(|error| syntax(&error, path))?;
+        tree.words.shrink_to_fit();
+        match duplicate(tree.root()) {
+            None => Ok(tree),
+            Some(steps) => Err(located(path, &steps, "given twice")),
+        }
+    }
+
+    /// The document itself.
+    pub(crate) fn root(&self) -> Node<'_> {
+        Node { tree: self, at: 0 }
+    }
+
+    fn push(&mut self, word: Word) {
+        self.words.push(word);
+    }
+
+    fn borrowed(&mut self, text: &'t str) {
+        // serde_json lends parts of the text.
+        let at = text.as_ptr().addr() - self.text.as_ptr().addr();
+        self.push(Word::two(Tag::Str, at, text.len()));
+    }
+
+    fn unescaped(&mut self, text: &str) {
+        let at = self.unescaped.len();
+        self.unescaped.push_str(text);
+        self.push(Word::two(Tag::Unescaped, at, text.len()));
     }
 }
 
@@ -93,155 +309,180 @@ fn syntax(error: &serde_json::Error, path: &str) -> Error {
     Error::malformed(path, format!("{error}{hint}"))
 }
 
-/// Serializes a tree in canonical form: the keys of every object in byte order.
-pub(crate) struct Canonical<'a, 'n>(pub(crate) &'a Node<'n>);
+/// Serializes a value in canonical form: the keys of every object in byte order.
+pub(crate) struct Canonical<'t>(pub(crate) Node<'t>);
 
-impl Serialize for Canonical<'_, '_> {
+impl Serialize for Canonical<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Node::Null => serializer.serialize_unit(),
-            Node::Bool(b) => serializer.serialize_bool(*b),
-            Node::Int(n) => serializer.serialize_u64(*n),
-            Node::Number(n) => n.serialize(serializer),
-            Node::Str(text) => serializer.serialize_str(text),
-            Node::Array(items) => serializer.collect_seq(items.iter().map(Canonical)),
-            Node::Object(members) => {
-                let mut members: Vec<_> = members.iter().collect();
-                members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-                serializer.collect_map(
-                    members
-                        .into_iter()
-                        .map(|(key, node)| (key, Canonical(node))),
-                )
+        match self.0.kind() {
+            Kind::Null => serializer.serialize_unit(),
+            Kind::Bool(b) => serializer.serialize_bool(b),
+            Kind::Int(n) => serializer.serialize_u64(n),
+            Kind::Number(n) => n.serialize(serializer),
+            Kind::Str(text) => serializer.serialize_str(text),
+            Kind::Array(items) => {
+                let mut seq = serializer.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    seq.serialize_element(&Canonical(item))?;
+                }
+                seq.end()
+            }
+            Kind::Object(members) => {
+                let mut members: Vec<_> = members.collect();
+                members.sort_unstable_by_key(|(key, _)| *key);
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (key, node) in members {
+                    map.serialize_entry(key, &Canonical(node))?;
+                }
+                map.end()
             }
         }
     }
 }
 
-/// Reads a value that stands inside this many arrays and objects.
-#[derive(Clone, Copy)]
-struct Nested(usize);
+/// Appends a value that stands inside this many arrays and objects.
+struct Nested<'b, 't>(&'b mut Tree<'t>, usize);
 
-impl Nested {
-    fn deeper<E: de::Error>(self) -> Result<Self, E> {
-        if self.0 >= NESTING_MAX {
+impl Nested<'_, '_> {
+    fn deeper<E: de::Error>(&self) -> Result<usize, E> {
+        if self.1 >= NESTING_MAX {
             return Err(E::custom(format_args!("nesting deeper than {NESTING_MAX}")));
         }
-        Ok(Self(self.0 + 1))
+        Ok(self.1 + 1)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Nested {
-    type Value = Node<'de>;
+impl<'de> DeserializeSeed<'de> for Nested<'_, 'de> {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Nested {
-    type Value = Node<'de>;
+impl<'de> Visitor<'de> for Nested<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Node::Null)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.0.push(Word::one(Tag::Null, 0));
+        Ok(())
     }
 
-    fn visit_bool<E>(self, b: bool) -> Result<Self::Value, E> {
-        Ok(Node::Bool(b))
+    fn visit_bool<E>(self, b: bool) -> Result<(), E> {
+        self.0.push(Word::one(Tag::Bool, b.into()));
+        Ok(())
     }
 
-    fn visit_u64<E>(self, n: u64) -> Result<Self::Value, E> {
-        Ok(Node::Int(n))
+    fn visit_u64<E>(self, n: u64) -> Result<(), E> {
+        let word = match n.checked_shr(60) {
+            Some(0) => Word::one(Tag::Int, n),
+            _ => {
+                self.0.big.push(n);
+                Word::one(Tag::Big, self.0.big.len() as u64 - 1)
+            }
+        };
+        self.0.push(word);
+        Ok(())
     }
 
-    fn visit_i64<E>(self, n: i64) -> Result<Self::Value, E> {
+    fn visit_i64<E>(self, n: i64) -> Result<(), E> {
         // serde_json gives non-negative ints to `visit_u64`.
-        Ok(Node::Number(Box::new(n.into())))
+        self.0.numbers.push(n.into());
+        let last = self.0.numbers.len() as u64 - 1;
+        self.0.push(Word::one(Tag::Number, last));
+        Ok(())
     }
 
-    fn visit_f64<E: de::Error>(self, n: f64) -> Result<Self::Value, E> {
+    fn visit_f64<E: de::Error>(self, n: f64) -> Result<(), E> {
         // A fraction, an exponent, `-0`, or more than 2^64-1.
         let number = serde_json::Number::from_f64(n);
-        match number {
-            Some(number) => Ok(Node::Number(Box::new(number))),
-            None => Err(E::custom("number out of range")),
+        let number = number.ok_or_else(|| E::custom("number out of range"))?;
+        self.0.numbers.push(number);
+        let last = self.0.numbers.len() as u64 - 1;
+        self.0.push(Word::one(Tag::Number, last));
+        Ok(())
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        self.0.borrowed(text);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.0.unescaped(text);
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let depth = self.deeper()?;
+        let tree = self.0;
+        let at = tree.words.len();
+        tree.push(Word::one(Tag::Null, 0));
+        let mut count = 0;
+        while seq.next_element_seed(Nested(tree, depth))?.is_some() {
+            count += 1;
         }
+        tree.words[at] = Word::two(Tag::Array, tree.words.len(), count);
+        Ok(())
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Node::Str(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Node::Str(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let inner = self.deeper()?;
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(inner)? {
-            items.push(item);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let depth = self.deeper()?;
+        let tree = self.0;
+        let at = tree.words.len();
+        tree.push(Word::one(Tag::Null, 0));
+        let mut count = 0;
+        // INVARIANT: JSON's keys are strings, so that is what comes before each value.
+        while map.next_key_seed(Nested(tree, depth))?.is_some() {
+            map.next_value_seed(Nested(tree, depth))?;
+            count += 1;
         }
-        Ok(Node::Array(items.into()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let inner = self.deeper()?;
-        let mut members = Vec::new();
-        while let Some(Key(key)) = map.next_key()? {
-            members.push((key, map.next_value_seed(inner)?));
-        }
-        Ok(Node::Object(members.into()))
+        tree.words[at] = Word::two(Tag::Object, tree.words.len(), count);
+        Ok(())
     }
 }
 
-/// A key; borrowed where it has no escapes, which `Cow`'s own implementation never is.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// The first member that its object has twice: the steps to it, last step first.
-fn duplicate<'a>(node: &'a Node<'_>) -> Option<Vec<Step<'a>>> {
-    let with = |step, found: Option<Vec<_>>| {
+fn duplicate(node: Node<'_>) -> Option<Vec<Step<'_>>> {
+    fn then<'t>(step: Step<'t>, found: Option<Vec<Step<'t>>>) -> Option<Vec<Step<'t>>> {
         let mut steps = found?;
         steps.push(step);
         Some(steps)
-    };
-    match node {
-        Node::Null | Node::Bool(_) | Node::Int(_) | Node::Number(_) | Node::Str(_) => None,
-        Node::Array(items) => (0..)
+    }
+    match node.kind() {
+        Kind::Array(items) => (0..)
             .zip(items)
-            .find_map(|(i, item)| with(Step::Index(i), duplicate(item))),
-        Node::Object(members) => match repeated(members) {
+            .filter(|(_, item)| item.is_container())
+            .find_map(|(i, item)| then(Step::Index(i), duplicate(item))),
+        Kind::Object(members) => match repeated(members.clone()) {
             Some(key) => Some(vec![Step::Key(key)]),
             None => members
-                .iter()
-                .find_map(|(key, member)| with(Step::Key(key), duplicate(member))),
+                .filter(|(_, member)| member.is_container())
+                .find_map(|(key, member)| then(Step::Key(key), duplicate(member))),
         },
+        _ => None,
     }
 }
 
-fn repeated<'a>(members: &'a [(Cow<'_, str>, Node<'_>)]) -> Option<&'a str> {
-    // Nearly all objects are small: comparing pairwise costs less than hashing.
+fn repeated(members: Members<'_>) -> Option<&str> {
+    // Nearly all objects are small: comparing pairwise costs less than sorting.
     if members.len() <= 8 {
-        let mut rest = members;
-        while let [(key, _), others @ ..] = rest {
-            if others.iter().any(|(other, _)| other == key) {
+        let mut rest = members.map(|(key, _)| key);
+        while let Some(key) = rest.next() {
+            if rest.clone().any(|other| other == key) {
                 return Some(key);
             }
-            rest = others;
         }
         return None;
     }
-    let mut keys: Vec<&str> = members.iter().map(|(key, _)| key.as_ref()).collect();
+    let mut keys: Vec<&str> = members.map(|(key, _)| key).collect();
     keys.sort_unstable();
-    keys.windows(2)
-        .find(|pair| pair[0] == pair[1])
-        .map(|pair| pair[0])
+    let pair = keys.windows(2).find(|pair| pair[0] == pair[1]);
+    pair.map(|pair| pair[0])
 }
 
 /// A step from an object or array to its member.
@@ -323,14 +564,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trees_are_small() {
-        // A document of 16 MiB must fit in 256 MiB: `1,` takes two bytes.
-        assert_eq!(std::mem::size_of::<Node<'_>>(), 24);
+    fn a_word_per_two_bytes_is_enough() {
+        for text in [
+            "1",
+            "[1,1,1]",
+            "[[],[]]",
+            "{\"\":1}",
+            "[{},1]",
+            "{\"\":{\"\":[[1,2,3]]}}",
+        ] {
+            let tree = Tree::parse(text.as_bytes(), "").unwrap();
+            assert!(tree.words.len() <= text.len() / 2 + 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn trees_hold_what_was_read() {
+        let text = r#"{"b":[null,true,false,0,18446744073709551615,1152921504606846976,-1,1.5,"x","\n\u00e9",[],{}],"a":{"k":"v"}}"#;
+        let tree = Tree::parse(text.as_bytes(), "").unwrap();
+        let canonical = serde_json::to_string(&Canonical(tree.root())).unwrap();
+        let expected = r#"{"a":{"k":"v"},"b":[null,true,false,0,18446744073709551615,1152921504606846976,-1,1.5,"x","\né",[],{}]}"#;
+        assert_eq!(canonical, expected);
+        // serde_json's own tree, which has no duplicates to lose here, is the same.
+        let value: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(canonical, value.to_string());
     }
 
     #[test]
     fn numbers_are_ints_or_stay_apart() {
-        let int = |text: &str| matches!(parse(text.as_bytes(), ""), Ok(Node::Int(_)));
+        let parse = |text: &'static str| Tree::parse(text.as_bytes(), "");
+        let int = |text| parse(text).is_ok_and(|tree| matches!(tree.root().kind(), Kind::Int(_)));
         for good in ["0", "7", "18446744073709551615"] {
             assert!(int(good), "{good}");
         }
@@ -343,22 +606,20 @@ mod tests {
             "1E0",
             "0.0",
         ] {
-            assert!(
-                matches!(parse(odd.as_bytes(), ""), Ok(Node::Number(_))),
-                "{odd}"
-            );
+            let tree = parse(odd).unwrap();
+            assert!(matches!(tree.root().kind(), Kind::Number(_)), "{odd}");
         }
         for bad in ["01", "+1", "1e999", ".5", "0x1", "NaN"] {
-            assert!(parse(bad.as_bytes(), "").is_err(), "{bad}");
+            assert!(parse(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn nesting_ends_at_the_limit() {
         let deep = |n: usize| "[".repeat(n) + &"]".repeat(n);
-        assert!(parse(deep(NESTING_MAX).as_bytes(), "").is_ok());
-        assert!(parse(deep(NESTING_MAX + 1).as_bytes(), "").is_err());
-        assert!(parse(deep(1 << 20).as_bytes(), "").is_err());
+        assert!(Tree::parse(deep(NESTING_MAX).as_bytes(), "").is_ok());
+        assert!(Tree::parse(deep(NESTING_MAX + 1).as_bytes(), "").is_err());
+        assert!(Tree::parse(deep(1 << 20).as_bytes(), "").is_err());
     }
 
     #[test]
@@ -373,7 +634,7 @@ mod tests {
             ),
             (format!(r#"{{{many}"k7":0}}"#), "k7"),
         ] {
-            let error = parse(text.as_bytes(), "f").unwrap_err();
+            let error = Tree::parse(text.as_bytes(), "f").unwrap_err();
             assert_eq!(error.member.as_deref(), Some(member), "{text}");
         }
     }

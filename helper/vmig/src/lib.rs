@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 pub mod baseline;
 pub mod check;
 pub mod compare;

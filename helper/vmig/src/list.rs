@@ -28,7 +28,7 @@ use crate::{
         Code,
         Error, //
     },
-    json,
+    json::Tree,
     read::At,
     value::{
         is_model,
@@ -139,8 +139,8 @@ impl List {
     pub fn parse(text: &[u8], path: &str, model: Option<&str>) -> Result<Self, Error> {
         let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
         let list = if first == Some(&b'{') {
-            let node = json::parse(text, path)?;
-            read(&At::root(&node, path))?
+            let tree = Tree::parse(text, path)?;
+            read(&At::root(tree.root(), path))?
         } else {
             parse_text(text, path, model)?
         };
@@ -212,7 +212,7 @@ fn parse_text(text: &[u8], path: &str, model: Option<&str>) -> Result<List, Erro
     })
 }
 
-fn read(at: &At<'_, '_, '_>) -> Result<List, Error> {
+fn read(at: &At<'_, '_>) -> Result<List, Error> {
     let schema = at.get("schema")?;
     if schema.str()? != SCHEMA {
         return Err(schema.malformed(format!("not {SCHEMA}")));
@@ -247,10 +247,9 @@ fn read(at: &At<'_, '_, '_>) -> Result<List, Error> {
     })
 }
 
-fn names(at: &At<'_, '_, '_>) -> Result<BTreeSet<String>, Error> {
+fn names(at: &At<'_, '_>) -> Result<BTreeSet<String>, Error> {
     let mut names = BTreeSet::new();
-    for (i, node) in at.items()?.iter().enumerate() {
-        let at = at.item(i, node);
+    for at in at.items()? {
         let name = at.str()?;
         at.name(name)?;
         names.insert(name.to_owned());
@@ -258,7 +257,7 @@ fn names(at: &At<'_, '_, '_>) -> Result<BTreeSet<String>, Error> {
     Ok(names)
 }
 
-fn read_device(at: &At<'_, '_, '_>) -> Result<Device, Error> {
+fn read_device(at: &At<'_, '_>) -> Result<Device, Error> {
     let text = |key| at.get(key)?.str().map(str::to_owned);
     let uuid: Result<vmig_model::uuid::Uuid, _> = text("uuid")?.parse();
     Ok(Device {

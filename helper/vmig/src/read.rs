@@ -2,11 +2,10 @@
 
 //! Reading typed members out of a JSON tree: a cursor that knows where it stands.
 
-use std::borrow::Cow;
-
 use crate::{
     error::Error,
     json::{
+        Kind,
         Node,
         Place, //
     },
@@ -21,15 +20,15 @@ use crate::{
 
 /// A node, where it stands, and the name of its document.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct At<'p, 'a, 'n> {
-    pub(crate) node: &'a Node<'n>,
+pub(crate) struct At<'p, 'a> {
+    pub(crate) node: Node<'a>,
     place: Place<'p>,
     path: &'a str,
 }
 
-impl<'p, 'a, 'n> At<'p, 'a, 'n> {
+impl<'a> At<'_, 'a> {
     /// The whole of the document `path`.
-    pub(crate) fn root(node: &'a Node<'n>, path: &'a str) -> Self {
+    pub(crate) fn root(node: Node<'a>, path: &'a str) -> Self {
         Self {
             node,
             place: Place::ROOT,
@@ -46,28 +45,34 @@ impl<'p, 'a, 'n> At<'p, 'a, 'n> {
         self.malformed(format!("{} where {what} is wanted", self.node.what()))
     }
 
-    /// The members of an object.
-    pub(crate) fn members(&self) -> Result<&'a [(Cow<'n, str>, Node<'n>)], Error> {
-        match self.node {
-            Node::Object(members) => Ok(members),
+    /// The members of an object: each with its name.
+    pub(crate) fn members(
+        &self,
+    ) -> Result<impl ExactSizeIterator<Item = (&'a str, At<'_, 'a>)>, Error> {
+        match self.node.kind() {
+            Kind::Object(members) => Ok(members.map(|(key, node)| (key, self.child(key, node)))),
             _ => Err(self.wanted("an object")),
         }
     }
 
     /// The member `key` of an object, if it is there.
-    pub(crate) fn find<'b>(&'b self, key: &'b str) -> Result<Option<At<'b, 'a, 'n>>, Error> {
-        let found = self.members()?.iter().find(|(name, _)| name == key);
-        Ok(found.map(|(_, node)| self.child(key, node)))
+    pub(crate) fn find<'b>(&'b self, key: &'b str) -> Result<Option<At<'b, 'a>>, Error> {
+        match self.node.kind() {
+            Kind::Object(mut members) => {
+                let found = members.find(|(name, _)| *name == key);
+                Ok(found.map(|(_, node)| self.child(key, node)))
+            }
+            _ => Err(self.wanted("an object")),
+        }
     }
 
     /// The member `key` of an object, which must be there.
-    pub(crate) fn get<'b>(&'b self, key: &'b str) -> Result<At<'b, 'a, 'n>, Error> {
+    pub(crate) fn get<'b>(&'b self, key: &'b str) -> Result<At<'b, 'a>, Error> {
         self.find(key)?
             .ok_or_else(|| self.place.key(key).malformed(self.path, "missing"))
     }
 
-    /// The node `node`, which is the member `key` of this one.
-    pub(crate) fn child<'b>(&'b self, key: &'b str, node: &'a Node<'n>) -> At<'b, 'a, 'n> {
+    fn child<'b>(&'b self, key: &'b str, node: Node<'a>) -> At<'b, 'a> {
         At {
             node,
             place: self.place.key(key),
@@ -75,61 +80,56 @@ impl<'p, 'a, 'n> At<'p, 'a, 'n> {
         }
     }
 
-    /// The item `node` of this array.
-    pub(crate) fn item(&self, index: usize, node: &'a Node<'n>) -> At<'_, 'a, 'n> {
-        At {
-            node,
-            place: self.place.index(index),
-            path: self.path,
-        }
-    }
-
     /// The items of an array.
-    pub(crate) fn items(&self) -> Result<&'a [Node<'n>], Error> {
-        match self.node {
-            Node::Array(items) => Ok(items),
-            _ => Err(self.wanted("an array")),
-        }
+    pub(crate) fn items(&self) -> Result<impl ExactSizeIterator<Item = At<'_, 'a>>, Error> {
+        let Kind::Array(items) = self.node.kind() else {
+            return Err(self.wanted("an array"));
+        };
+        Ok(items.enumerate().map(|(i, node)| At {
+            node,
+            place: self.place.index(i),
+            path: self.path,
+        }))
     }
 
     /// A string.
     pub(crate) fn str(&self) -> Result<&'a str, Error> {
-        match self.node {
-            Node::Str(text) => Ok(text),
+        match self.node.kind() {
+            Kind::Str(text) => Ok(text),
             _ => Err(self.wanted("a string")),
         }
     }
 
     /// A string, or null.
     pub(crate) fn str_or_null(&self) -> Result<Option<&'a str>, Error> {
-        match self.node {
-            Node::Null => Ok(None),
+        match self.node.kind() {
+            Kind::Null => Ok(None),
             _ => self.str().map(Some),
         }
     }
 
     /// A bool.
     pub(crate) fn bool(&self) -> Result<bool, Error> {
-        match self.node {
-            Node::Bool(b) => Ok(*b),
+        match self.node.kind() {
+            Kind::Bool(b) => Ok(b),
             _ => Err(self.wanted("a bool")),
         }
     }
 
     /// An int.
     pub(crate) fn int(&self) -> Result<u64, Error> {
-        match self.node {
-            Node::Int(n) => Ok(*n),
+        match self.node.kind() {
+            Kind::Int(n) => Ok(n),
             _ => Err(self.wanted("an int")),
         }
     }
 
     /// A value of any type.
     pub(crate) fn value(&self) -> Result<Value, Error> {
-        match self.node {
-            Node::Bool(b) => Ok(Value::Bool(*b)),
-            Node::Int(n) => Ok(Value::Int(*n)),
-            Node::Str(text) => {
+        match self.node.kind() {
+            Kind::Bool(b) => Ok(Value::Bool(b)),
+            Kind::Int(n) => Ok(Value::Int(n)),
+            Kind::Str(text) => {
                 Value::parse(Type::Str, text).map_err(|why| self.malformed(why.to_string()))
             }
             _ => Err(self.wanted("a bool, an int or a string")),
@@ -148,10 +148,9 @@ impl<'p, 'a, 'n> At<'p, 'a, 'n> {
     /// An object of values by parameter name.
     pub(crate) fn params(&self) -> Result<Params, Error> {
         let mut params = Params::new();
-        for (name, node) in self.members()? {
-            let at = self.child(name, node);
+        for (name, at) in self.members()? {
             at.name(name)?;
-            params.insert(name.clone().into_owned(), at.value()?);
+            params.insert(name.to_owned(), at.value()?);
         }
         Ok(params)
     }

@@ -82,7 +82,7 @@ pub struct Reason {
     /// The destination's `off_value`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub off: Option<Value>,
-    /// The models that the destination's document has.
+    /// The models that the destination provides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
     /// The constraint.

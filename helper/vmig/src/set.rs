@@ -4,7 +4,8 @@
 
 use std::{
     collections::BTreeSet,
-    fmt, //
+    fmt,
+    sync::Arc, //
 };
 
 use serde::{
@@ -46,6 +47,7 @@ impl Ints {
                 _ => merged.push((min, max)),
             }
         }
+        merged.shrink_to_fit();
         // INVARIANT: sorted by `min`; an interval that overlaps or touches the one before it is
         // merged into it.
         Self(merged)
@@ -129,8 +131,8 @@ pub enum Set {
     Bools(BTreeSet<bool>),
     /// Ints.
     Ints(Ints),
-    /// Strs.
-    Strs(BTreeSet<String>),
+    /// Strs; shared, because a reason against each of many destinations shows them.
+    Strs(Arc<BTreeSet<String>>),
 }
 
 impl Set {
@@ -151,7 +153,7 @@ impl Set {
         match kind {
             Type::Bool => Self::Bools(values.filter_map(as_bool).collect()),
             Type::Int => Self::Ints(Ints::new(values.filter_map(as_int).collect())),
-            Type::Str => Self::Strs(values.filter_map(as_str).collect()),
+            Type::Str => Self::Strs(Arc::new(values.filter_map(as_str).collect())),
         }
     }
 }
@@ -183,7 +185,7 @@ impl Serialize for Set {
         match self {
             Self::Any => serializer.serialize_str("any"),
             Self::Bools(set) => serializer.collect_seq(set),
-            Self::Strs(set) => serializer.collect_seq(set),
+            Self::Strs(set) => serializer.collect_seq(set.iter()),
             Self::Ints(set) => {
                 let mut seq = serializer.serialize_seq(Some(set.0.len()))?;
                 for (min, max) in &set.0 {
@@ -199,18 +201,26 @@ impl Serialize for Set {
     }
 }
 
-/// For people: `off, on`, `1-4, 8`, `anything`.
+/// For people: `off, on`, `1-4, 8`, `anything`; of very many items the first ones.
 impl fmt::Display for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let items: Vec<String> = match self {
+        const SHOWN: usize = 32;
+        let (items, all): (Vec<String>, usize) = match self {
             Self::Any => return f.write_str("anything"),
-            Self::Bools(set) => set.iter().map(|b| Value::Bool(*b).to_string()).collect(),
-            Self::Strs(set) => set.iter().cloned().collect(),
-            Self::Ints(set) => set.0.iter().map(interval).collect(),
+            Self::Bools(set) => {
+                let items = set.iter().map(|b| Value::Bool(*b).to_string());
+                (items.collect(), set.len())
+            }
+            Self::Strs(set) => (set.iter().take(SHOWN).cloned().collect(), set.len()),
+            Self::Ints(set) => {
+                let items = set.0.iter().take(SHOWN).map(interval);
+                (items.collect(), set.0.len())
+            }
         };
-        match items.as_slice() {
-            [] => f.write_str("nothing"),
-            items => f.write_str(&items.join(", ")),
+        match items.len() {
+            0 => f.write_str("nothing"),
+            shown if shown < all => write!(f, "{}, and {} more", items.join(", "), all - shown),
+            _ => f.write_str(&items.join(", ")),
         }
     }
 }

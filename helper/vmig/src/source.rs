@@ -36,7 +36,10 @@ use crate::{
         Info,
         Inventory, //
     },
-    json,
+    json::{
+        Tree,
+        DOCUMENT_MAX, //
+    },
     read::At,
     split::{
         Piece,
@@ -150,7 +153,7 @@ pub fn read(texts: &[String], system: &System, stdin: &mut dyn Read) -> Vec<Reco
 /// [`Code::Unreadable`].
 pub fn read_list(text: &str, stdin: &mut dyn Read) -> Result<Vec<u8>, Error> {
     let mut data = Vec::new();
-    let limit = json::DOCUMENT_MAX as u64 + 1;
+    let limit = DOCUMENT_MAX as u64 + 1;
     let read = match text {
         "-" => stdin.take(limit).read_to_end(&mut data),
         _ => fs::File::open(text).and_then(|file| file.take(limit).read_to_end(&mut data)),
@@ -305,8 +308,8 @@ impl Reader<'_> {
     /// Migration information, or an inventory.
     fn document(&self, piece: &[u8], text: &str) -> Record {
         let mut warnings = Vec::new();
-        let read = json::parse(piece, text).and_then(|node| {
-            let at = At::root(&node, text);
+        let read = Tree::parse(piece, text).and_then(|tree| {
+            let at = At::root(tree.root(), text);
             match at.find("schema")? {
                 None => Info::read(&at).map(Err),
                 Some(schema) if schema.str()? == inventory::SCHEMA => {

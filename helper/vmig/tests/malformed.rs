@@ -90,6 +90,16 @@ fn documents() {
             format!(r#"{{"models":{{"a/b":{{"params":{{{params}}}}}}}}}"#),
             r#"models."a/b".params"#,
         ),
+        (
+            format!(
+                r#"{{"models":{{{}}}}}"#,
+                (0..=PARAMS_MAX)
+                    .map(|n| format!(r#""a/{n}":{{"params":{{}}}}"#))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            ),
+            r#"models."a/4096".params"#,
+        ),
         // Names.
         (named(""), r#"models."a/b".params."""#),
         (named("."), r#"models."a/b".params.".""#),
@@ -216,6 +226,13 @@ fn documents() {
             &format!("{M}.constraints[0].if.b[0]"),
         ),
         // Profiles.
+        (
+            model(&format!(
+                r#","profiles":[{}]"#,
+                vec![r#"{"name":"v1","params":{}}"#; ITEMS_MAX + 1].join(",")
+            )),
+            &format!("{M}.profiles"),
+        ),
         (model(r#","profiles":{}"#), &format!("{M}.profiles")),
         (
             model(r#","profiles":[{"params":{}}]"#),
