@@ -93,6 +93,10 @@ pub enum Error {
     NoArc,
     /// There is no such region, or the access leaves it.
     OutOfRange,
+    /// Migration region: there is no such field, it is not accessed as a whole, or it is not written.
+    NoField,
+    /// Migration region: there are no data in this state, or none to be written.
+    NoData,
     /// Pre-copy information was asked for outside pre-copy.
     NotPreCopy,
     /// The session is over, or was opened for the other direction.
@@ -116,6 +120,8 @@ impl Error {
             | Self::NoGeneration
             | Self::NoArc
             | Self::OutOfRange
+            | Self::NoField
+            | Self::NoData
             | Self::NotPreCopy
             | Self::BadValue { .. } => Class::Malformed,
             Self::UnknownParam { .. } | Self::NoParam => Class::Unknown,
@@ -157,6 +163,8 @@ impl fmt::Display for Error {
             Self::Busy => f.write_str("busy"),
             Self::NoArc => f.write_str("no way to that state"),
             Self::OutOfRange => f.write_str("access outside the region"),
+            Self::NoField => f.write_str("no such field"),
+            Self::NoData => f.write_str("no data in this state"),
             Self::NotPreCopy => f.write_str("not in pre-copy"),
             Self::Ended => f.write_str("the session is over"),
             Self::Refused(_) => f.write_str("refused"),

@@ -11,6 +11,7 @@
 //! - [`info`], [`stage`], [`capacity`], [`uuid`]: what sysfs shows and takes.
 //! - [`device`], [`serial`]: the device models.
 //! - [`arcs`], [`stream`], [`engine`]: migration; one engine per device drives every protocol.
+//! - [`v1`]: the migration region of protocol version 1, a view of the engine.
 //! - [`error`], [`refusal`]: every rule that can be broken, its class (the driver's errno), and the
 //!   reason that is kept for `vmig/refusal`.
 //!
@@ -46,4 +47,5 @@ pub mod stream;
 pub mod text;
 pub mod types;
 pub mod uuid;
+pub mod v1;
 pub mod values;

@@ -3,6 +3,7 @@
 //! Tests of the model through its public interface.
 
 mod paged;
+mod region;
 mod support;
 mod wire;
 
@@ -30,3 +31,4 @@ mod stream;
 mod tables;
 mod uart;
 mod unreachable;
+mod v1;
