@@ -17,7 +17,7 @@
 //! # What is not supported
 //!
 //! - physical devices (`vfio_register_group_dev`), device sets, PASIDs, tokens, no-IOMMU mode;
-//! - `mmap` and DMA (`vfio_pin_pages`, `vfio_dma_rw`).
+//! - DMA (`vfio_pin_pages`, `vfio_dma_rw`), and mappings of anything but [`region::Memory`].
 //!
 //! C header: [`include/linux/vfio.h`](srctree/include/linux/vfio.h)
 
@@ -43,7 +43,8 @@ pub use self::{
 
 use kernel::{
     error::VTABLE_DEFAULT_ERROR,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 use crate::bindings;
@@ -130,6 +131,22 @@ pub trait Operations: Sized + Send + Sync + 'static {
     /// Any.
     fn region_write(device: &Device<Self, Open>, position: region::Position, data: &[u8])
         -> Result;
+
+    /// A user maps `size` bytes of a region, from `position` on; both are whole pages. Returns the
+    /// memory, and where in it the mapping begins, a multiple of the page size. Runs with the lock of
+    /// the user's address space held: no lock that it takes may be held while user memory is copied.
+    ///
+    /// # Errors
+    ///
+    /// Any; `EINVAL` for what cannot be mapped.
+    fn region_map(
+        device: &Device<Self, Open>,
+        position: region::Position,
+        size: usize,
+    ) -> Result<(Arc<region::Memory>, usize)> {
+        let _ = (device, position, size);
+        build_error!(VTABLE_DEFAULT_ERROR)
+    }
 
     /// Describes interrupt `index`, which is below [`DeviceInfo::irqs`]. An interrupt that does not
     /// exist has count zero.

@@ -5,13 +5,22 @@
 //! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
 mod caps;
+mod memory;
 
-pub use self::caps::{
-    Area,
-    InfoCap, //
+pub use self::{
+    caps::{
+        Area,
+        InfoCap, //
+    },
+    memory::Memory, //
 };
 
 use kernel::{
+    mm::virt::{
+        flags,
+        VmaNew, //
+    },
+    page::PAGE_SIZE,
     prelude::*,
     uaccess::{
         UserSliceReader,
@@ -38,6 +47,11 @@ pub const PCI_BAR5: u32 = bindings::VFIO_PCI_BAR5_REGION_INDEX;
 pub const PCI_CONFIG: u32 = bindings::VFIO_PCI_CONFIG_REGION_INDEX;
 /// Number of regions that every PCI device has; own regions start here.
 pub const PCI_COUNT: u32 = bindings::VFIO_PCI_NUM_REGIONS;
+
+/// Type of the region of migration protocol version 1 (`VFIO_REGION_TYPE_MIGRATION_DEPRECATED`).
+pub const TYPE_MIGRATION: u32 = bindings::VFIO_REGION_TYPE_MIGRATION_DEPRECATED;
+/// Its one subtype (`VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED`).
+pub const SUBTYPE_MIGRATION: u32 = bindings::VFIO_REGION_SUBTYPE_MIGRATION_DEPRECATED;
 
 /// Regions lie this far apart in the device file, as a power of two; the same as vfio-pci's.
 const SHIFT: u32 = 40;
@@ -94,7 +108,7 @@ impl Position {
 /// What a region can do, and its size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Info {
-    /// Bits of [`Info::READ`] and [`Info::WRITE`].
+    /// Bits of [`Info::READ`], [`Info::WRITE`] and [`Info::MMAP`].
     pub flags: u32,
     /// Size in bytes; zero for a region that does not exist.
     pub size: u64,
@@ -105,6 +119,8 @@ impl Info {
     pub const READ: u32 = bindings::VFIO_REGION_INFO_FLAG_READ;
     /// The region can be written.
     pub const WRITE: u32 = bindings::VFIO_REGION_INFO_FLAG_WRITE;
+    /// The region can be mapped; which parts of it, [`InfoCap::add_sparse_mmap`] says.
+    pub const MMAP: u32 = bindings::VFIO_REGION_INFO_FLAG_MMAP;
 }
 
 /// Fills in `raw` and `caps` for the region that `raw` names.
@@ -191,6 +207,23 @@ fn walk<T: Operations>(
     // NO-OVERFLOW: the VFS checked that the position plus the count is a file position.
     *position += done as bindings::loff_t;
     Ok(done)
+}
+
+/// Maps what the driver has at the place that `vma` is a mapping of. The pages stay alive as long as
+/// they are mapped; the mapping keeps the device open.
+pub(super) fn map<T: Operations>(device: &Device<T, Open>, vma: &VmaNew) -> Result {
+    // A private copy would never see what the device does.
+    if vma.flags() & flags::SHARED == 0 {
+        return Err(EINVAL);
+    }
+    // SAFETY: The mapping is being made, and only by this thread.
+    let pages = unsafe { (*vma.as_ptr()).vm_pgoff };
+    let position = pages.checked_mul(PAGE_SIZE).ok_or(EINVAL)?;
+    let regions = T::device_info(device).regions;
+    let position = Position::new(position.try_into()?, regions).ok_or(EINVAL)?;
+    let size = vma.end().checked_sub(vma.start()).ok_or(EINVAL)?;
+    let (memory, start) = T::region_map(device, position, size)?;
+    memory.map(vma, start)
 }
 
 #[kunit_tests(vmig_vfio_region)]

@@ -7,6 +7,7 @@ use core::marker::PhantomData;
 use kernel::{
     error::from_result,
     ffi,
+    mm::virt::VmaNew,
     str::as_char_ptr_in_const_context,
     uaccess::{
         UserPtr,
@@ -42,6 +43,11 @@ impl<T: Operations> VTable<T> {
         close_device: Some(Self::close_device_callback),
         read: Some(Self::read_callback),
         write: Some(Self::write_callback),
+        mmap: if T::HAS_REGION_MAP {
+            Some(Self::mmap_callback)
+        } else {
+            None
+        },
         ioctl: Some(Self::ioctl_callback),
         get_region_info_caps: Some(Self::region_info_callback),
         request: if T::HAS_REQUEST {
@@ -110,6 +116,21 @@ impl<T: Operations> VTable<T> {
         let position = unsafe { &mut *position };
         let user = UserSlice::new(UserPtr::from_ptr(buffer.cast_mut().cast()), count);
         from_result(|| region::write(device, position, user.reader()))
+    }
+
+    /// # Safety
+    ///
+    /// Called by the VFIO core only: `vdev` belongs to an open `Device<T>`, `vma` is a mapping that is
+    /// being made.
+    unsafe extern "C" fn mmap_callback(
+        vdev: *mut bindings::vfio_device,
+        vma: *mut bindings::vm_area_struct,
+    ) -> ffi::c_int {
+        // SAFETY: The file that is mapped keeps the device open.
+        let device = unsafe { Device::<T, Open>::from_raw(vdev) };
+        // SAFETY: The mapping is being made, and stays so until this call returns.
+        let vma = unsafe { VmaNew::from_raw(vma) };
+        from_result(|| region::map(device, vma).map(|()| 0))
     }
 
     /// # Safety
