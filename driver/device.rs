@@ -10,6 +10,7 @@
 mod irq;
 mod migration;
 mod operations;
+mod v1;
 
 use kernel::{
     device::Core,
@@ -80,6 +81,7 @@ pub(crate) struct Card {
 /// What the lock of a [`Card`] protects.
 struct State {
     engine: Engine<serial::Card, Buffer>,
+    v1: v1::Region,
     keep: bool,
     /// The device is open; its parent stays as long.
     open: Option<OpenGuard>,
@@ -113,6 +115,7 @@ impl Card {
             let buffer = KVVec::from_elem(0, buffer_len::<serial::Card>(), GFP_KERNEL)?;
             let state = State {
                 engine: Engine::new(serial::Card::new(ty, values), Buffer(buffer)),
+                v1: v1::Region::new(),
                 keep: false,
                 open: None,
                 msi: Vectors::new(),

@@ -28,6 +28,12 @@ module! {
     description: "Migratable mediated devices described by migration parameters",
     license: "GPL",
     imports_ns: ["IOMMUFD"],
+    params: {
+        v1_region: bool {
+            default: true,
+            description: "Offer migration protocol version 1, the migration region, next to version 2",
+        },
+    },
 }
 
 /// The loaded module. Its fields are undone in the order in which they stand: no more parents are

@@ -57,6 +57,10 @@ impl Operations for Card {
     fn set_state(device: &Device<Self, Open>, to: State) -> Result<Option<DataFile<Self>>> {
         let to = arcs::State::try_from(to.as_raw()).map_err(errno::of)?;
         let mut state = device.state.lock();
+        // A session belongs to the protocol that opened it.
+        if state.is_v1() {
+            return Err(EBUSY);
+        }
         let file = match arcs::last_effect(state.engine.state(), to) {
             Some(Effect::SaveRunning | Effect::SaveStopped) => {
                 Some(DataFile::for_saving(device, Session::new())?)

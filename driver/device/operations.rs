@@ -3,7 +3,10 @@
 //! The card as a VFIO PCI device: open and close, regions, reset.
 #![forbid(unsafe_code)]
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 #[cfg(CONFIG_IOMMUFD_DRIVER)]
 use kernel_vfio::vfio::logging::{
     self,
@@ -29,6 +32,7 @@ use vmig_model::device::{
 
 use super::{
     irq,
+    v1,
     Card, //
 };
 use crate::errno;
@@ -71,15 +75,16 @@ impl Operations for Card {
         let keep = state.keep;
         state.engine.close(keep);
         device.settle(&mut state);
+        let section = core::mem::replace(&mut state.v1, v1::Region::new());
         let guard = state.open.take();
         drop(state);
-        drop(guard);
+        drop((section, guard));
     }
 
     fn device_info(_device: &Device<Self, Open>) -> DeviceInfo {
         DeviceInfo {
             flags: DeviceInfo::PCI | DeviceInfo::RESET,
-            regions: region::PCI_COUNT,
+            regions: region::PCI_COUNT.saturating_add(v1::count()),
             irqs: vfio_irq::PCI_COUNT,
         }
     }
@@ -87,8 +92,11 @@ impl Operations for Card {
     fn region_info(
         device: &Device<Self, Open>,
         index: u32,
-        _caps: &mut InfoCap<'_>,
+        caps: &mut InfoCap<'_>,
     ) -> Result<region::Info> {
+        if v1::is_index(index) {
+            return v1::info(caps);
+        }
         let Some(region) = region(index) else {
             return Ok(region::Info::default());
         };
@@ -104,6 +112,9 @@ impl Operations for Card {
     }
 
     fn region_read(device: &Device<Self, Open>, position: Position, out: &mut [u8]) -> Result {
+        if v1::is_index(position.index()) {
+            return v1::read(device, position.offset(), out);
+        }
         let region = region(position.index()).ok_or(EINVAL)?;
         let mut state = device.state.lock();
         let read = state.engine.region_read(region, position.offset(), out);
@@ -112,11 +123,25 @@ impl Operations for Card {
     }
 
     fn region_write(device: &Device<Self, Open>, position: Position, data: &[u8]) -> Result {
+        if v1::is_index(position.index()) {
+            return v1::write(device, position.offset(), data);
+        }
         let region = region(position.index()).ok_or(EINVAL)?;
         let mut state = device.state.lock();
         let written = state.engine.region_write(region, position.offset(), data);
         device.settle(&mut state);
         written.map_err(errno::of)
+    }
+
+    fn region_map(
+        device: &Device<Self, Open>,
+        position: Position,
+        size: usize,
+    ) -> Result<(Arc<region::Memory>, usize)> {
+        match v1::is_index(position.index()) {
+            true => v1::map(device, position, size),
+            false => Err(EINVAL),
+        }
     }
 
     fn irq_info(device: &Device<Self, Open>, index: u32) -> Result<vfio_irq::Info> {
