@@ -7,11 +7,11 @@
 //! refuses the page; that ends the process, as it ends a VMM.
 
 use std::num::NonZeroUsize;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
-use nix::libc::off_t;
+use nix::libc::{self, off_t};
 use nix::sys::mman::{mmap, mmap_anonymous, munmap, MapFlags, ProtFlags};
 
 /// Memory that something outside of this program reads and writes as well.
@@ -42,7 +42,7 @@ impl Memory {
         prot: ProtFlags,
     ) -> Result<Self, Errno> {
         let len = NonZeroUsize::new(len).ok_or(Errno::EINVAL)?;
-        let offset = off_t::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+        let offset = file_offset(offset)?;
         // SAFETY: The kernel chooses the address, so no memory of ours is replaced.
         let base = unsafe { mmap(None, len, prot, MapFlags::MAP_SHARED, fd, offset) }?;
         // INVARIANT: As mmap(2) has just said.
@@ -112,19 +112,45 @@ impl Memory {
         Ok(())
     }
 
-    /// Has a system call fill the range: `fill` gets the address and the length of it and
-    /// returns what that call returns. This is how a test reads a file *into* device memory.
-    ///
-    /// # Errors
-    ///
-    /// `EFAULT`: the range lies outside, or the memory may not be written.
-    pub fn with_range<R>(
+    /// Has the kernel read `len` bytes of `file` straight into the range: pread(2), or read(2) without
+    /// a position.
+    pub(crate) fn fill(
         &self,
         offset: usize,
         len: usize,
-        fill: impl FnOnce(NonNull<u8>, usize) -> R,
-    ) -> Result<R, Errno> {
-        Ok(fill(self.at(offset, len, ProtFlags::PROT_WRITE)?, len))
+        file: BorrowedFd<'_>,
+        position: Option<u64>,
+    ) -> Result<usize, Errno> {
+        let to = self.at(offset, len, ProtFlags::PROT_WRITE)?.as_ptr();
+        let (fd, to) = (file.as_raw_fd(), to.cast());
+        // SAFETY: `at` has checked the range, which the kernel may write to as anybody may.
+        let done = unsafe {
+            match position {
+                Some(at) => libc::pread(fd, to, len, file_offset(at)?),
+                None => libc::read(fd, to, len),
+            }
+        };
+        Ok(Errno::result(done)?.unsigned_abs())
+    }
+
+    /// Has the kernel write the range straight to `file`: pwrite(2), or write(2) without a position.
+    pub(crate) fn drain(
+        &self,
+        offset: usize,
+        len: usize,
+        file: BorrowedFd<'_>,
+        position: Option<u64>,
+    ) -> Result<usize, Errno> {
+        let from = self.at(offset, len, ProtFlags::PROT_READ)?.as_ptr();
+        let (fd, from) = (file.as_raw_fd(), from.cast_const().cast());
+        // SAFETY: `at` has checked the range, which is mapped.
+        let done = unsafe {
+            match position {
+                Some(at) => libc::pwrite(fd, from, len, file_offset(at)?),
+                None => libc::write(fd, from, len),
+            }
+        };
+        Ok(Errno::result(done)?.unsigned_abs())
     }
 
     fn at(&self, offset: usize, len: usize, need: ProtFlags) -> Result<NonNull<u8>, Errno> {
@@ -135,6 +161,10 @@ impl Memory {
         // SAFETY: Inside of the mapping, or one past its end.
         Ok(unsafe { self.base.add(offset) })
     }
+}
+
+fn file_offset(position: u64) -> Result<off_t, Errno> {
+    off_t::try_from(position).map_err(|_| Errno::EOVERFLOW)
 }
 
 impl Drop for Memory {

@@ -22,6 +22,7 @@ use vfio_bindings::bindings::vfio::{
 use crate::call::Call;
 use crate::device::Device;
 use crate::error::{errno_of, Access, Error, Result};
+use crate::memory::Memory;
 use crate::sys;
 
 /// State of a device, `enum vfio_device_mig_state`.
@@ -160,6 +161,28 @@ impl DataFile {
     /// [`Error::Data`] with what the driver says of the bytes.
     pub fn write(&self, data: &[u8]) -> Result<usize> {
         retry(Access::Write, || (&self.0).write(data))
+    }
+
+    /// One read(2) of `len` bytes, straight into mapped memory from `at` on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`]; `EFAULT` for a range that the memory does not have.
+    pub fn read_into(&self, memory: &Memory, at: usize, len: usize) -> Result<usize> {
+        let access = Access::Read;
+        let filled = memory.fill(at, len, self.0.as_fd(), None);
+        filled.map_err(|errno| Error::Data { access, errno })
+    }
+
+    /// One write(2) of `len` bytes, straight from mapped memory from `at` on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`]; `EFAULT` for a range that the memory does not have.
+    pub fn write_from(&self, memory: &Memory, at: usize, len: usize) -> Result<usize> {
+        let access = Access::Write;
+        let drained = memory.drain(at, len, self.0.as_fd(), None);
+        drained.map_err(|errno| Error::Data { access, errno })
     }
 
     /// Writes all of `data`.

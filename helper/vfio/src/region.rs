@@ -161,6 +161,30 @@ impl<'a> Region<'a> {
         })
     }
 
+    /// One pread(2) of `len` bytes at `offset`, straight into mapped memory from `at` on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read_at`]; `EFAULT` for a range that the memory does not have.
+    pub fn read_into(&self, offset: u64, memory: &Memory, at: usize, len: usize) -> Result<usize> {
+        let position = self.position(Access::Read, offset)?;
+        memory
+            .fill(at, len, self.device.as_fd(), Some(position))
+            .map_err(|errno| self.error(Access::Read, offset, errno))
+    }
+
+    /// One pwrite(2) of `len` bytes to `offset`, straight from mapped memory from `at` on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_at`]; `EFAULT` for a range that the memory does not have.
+    pub fn write_from(&self, offset: u64, memory: &Memory, at: usize, len: usize) -> Result<usize> {
+        let position = self.position(Access::Write, offset)?;
+        memory
+            .drain(at, len, self.device.as_fd(), Some(position))
+            .map_err(|errno| self.error(Access::Write, offset, errno))
+    }
+
     /// Reads `N` bytes in one access.
     ///
     /// # Errors
