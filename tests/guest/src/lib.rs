@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod contents;
 pub mod detect;
 pub mod event;
 pub mod kmsg;
@@ -20,6 +21,7 @@ pub mod mdev;
 pub mod modules;
 pub mod parent;
 pub mod pci;
+pub mod region;
 pub mod staged;
 pub mod stream;
 pub mod sysfs;

@@ -4,71 +4,15 @@
 
 use std::os::fd::AsFd;
 
+use guest::contents::{assert_contents, contents, fill, look, LIST};
 use guest::pci::{self, INTX};
 use guest::stream::{load, save, Stream};
 use guest::uart::*;
 use guest::{Event, Mdev, Parent, Port, Test, Type};
-use vmig_vfio::{Attach, Device, Errno, MigrationFlags, State};
-
-const LIST: &str = "ports=2 fifo-size=64 auto-flow=on";
+use vmig_vfio::{Attach, Errno, MigrationFlags, State};
 
 fn card() -> Mdev {
     Type::default_parent("serial-var").new_device_with(LIST)
-}
-
-/// What port `index` has in its receiver and in its sender.
-fn contents(index: u64) -> (Vec<u8>, Vec<u8>) {
-    let received = (0..40).map(|n| n * 3 + u8::try_from(index).unwrap());
-    let waiting = (0..64).map(|n| n ^ 0xa0 ^ u8::try_from(index).unwrap());
-    (received.collect(), waiting.collect())
-}
-
-/// Puts data into both FIFOs of both ports, and something into every register.
-fn fill(device: &Device) {
-    pci::enable(device);
-    let config = pci::config(device);
-    config.write_u8(pci::LINE, 0x5a).unwrap();
-    config.write_u32(pci::BAR0, 0xc000).unwrap();
-    for index in 0..2 {
-        let port = Port::new(device, index);
-        port.fifos(true);
-        port.set(FCR, FCR_ENABLE | (3 << 6));
-        let (received, waiting) = contents(index);
-        port.send(&received);
-        port.set(MCR, MCR_AFE | MCR_DTR | MCR_OUT2);
-        port.send(&waiting);
-        port.set(SCR, 0x30 + u8::try_from(index).unwrap());
-        port.set(LCR, LCR_DLAB);
-        port.set(DATA, 0x0c);
-        port.set(IER, 0x01);
-        port.set(LCR, LCR_8N1);
-        port.set(IER, IER_RLSI | IER_MSI);
-    }
-}
-
-/// Everything that can be read without changing it.
-fn look(device: &Device) -> (Vec<u8>, Vec<[u8; 7]>) {
-    let mut config = vec![0; 256];
-    pci::config(device).read_at(0, &mut config).unwrap();
-    let ports = (0..2).map(|index| Port::new(device, index).registers());
-    (config, ports.collect())
-}
-
-/// Takes all data out, and asserts that it is what [`fill`] has put in.
-fn assert_contents(device: &Device) {
-    for index in 0..2 {
-        let port = Port::new(device, index);
-        let (received, waiting) = contents(index);
-        assert_eq!(
-            port.get(LSR) & (LSR_DR | LSR_THRE | LSR_TEMT),
-            LSR_DR,
-            "both FIFOs of {index}"
-        );
-        assert_eq!(port.receive(), received, "receiver of port {index}");
-        port.set(MCR, 0);
-        assert_eq!(port.receive(), waiting, "sender of port {index}");
-        assert_eq!(port.get(LSR), LSR_THRE | LSR_TEMT, "port {index} is empty");
-    }
 }
 
 #[test]
