@@ -4,15 +4,21 @@
 //!
 //! A product is a directory `NAME-KEY`, where KEY is a hash of everything it is made from. It is made
 //! under a lock in `NAME-KEY.tmp` and renamed when complete, so a directory with the final name is
-//! always whole, and two runs at once make it once.
+//! always whole, and two runs at once make it once. Its lock file says when it was last used: who
+//! makes a product removes those of the same name that nobody has used for [`KEPT`].
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{bail, Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::statvfs;
 use sha2::{Digest, Sha256};
+
+/// How long a product stays that is not used. Longer than any run, so that one in use is safe
+/// although nobody holds its lock.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The key of a product: 16 hex digits of a hash over all its inputs.
 ///
@@ -74,13 +80,16 @@ pub(crate) fn product(
     make: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
     let place = cache.join(format!("{name}-{key}"));
+    let lock_file = cache.join(format!("{name}-{key}.lock"));
+    if place.is_dir() {
+        used_now(&lock_file);
+        return Ok(place);
+    }
+    let _held = lock(&lock_file)?;
     if place.is_dir() {
         return Ok(place);
     }
-    let _held = lock(&cache.join(format!("{name}-{key}.lock")))?;
-    if place.is_dir() {
-        return Ok(place);
-    }
+    prune(cache, name, SystemTime::now() - KEPT);
     let partial = cache.join(format!("{name}-{key}.tmp"));
     if partial.exists() {
         fs::remove_dir_all(&partial)?;
@@ -91,6 +100,41 @@ pub(crate) fn product(
         fs::remove_dir_all(&partial).ok();
     }
     made.map(|()| place)
+}
+
+/// Notes that a product is in use. Best effort: a cache that cannot be written still works.
+fn used_now(lock_file: &Path) {
+    let file = File::options().append(true).open(lock_file);
+    file.and_then(|file| file.set_modified(SystemTime::now()))
+        .ok();
+}
+
+/// Removes the products `name` that were last used before `limit`, and their logs. Best effort.
+fn prune(cache: &Path, name: &str, limit: SystemTime) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let file_name = entry.file_name().to_string_lossy().into_owned();
+        let product = file_name.strip_suffix(".lock").unwrap_or_default();
+        // `kernel-debug-KEY` is none of `kernel`'s.
+        let Some((_, key)) = product.rsplit_once('-').filter(|(of, _)| *of == name) else {
+            continue;
+        };
+        let used = entry.metadata().and_then(|data| data.modified());
+        if used.map_or(true, |used| used >= limit) {
+            continue;
+        }
+        let held = File::open(entry.path()).map(|file| {
+            // Being made right now, however long that takes.
+            Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        });
+        if let Ok(Ok(_held)) = held {
+            eprintln!("vmig: removing {name}-{key}, not used for a month");
+            fs::remove_dir_all(cache.join(product)).ok();
+            for log in ["config", "build", "pack"] {
+                fs::remove_file(cache.join(format!("{product}.{log}.log"))).ok();
+            }
+            fs::remove_file(entry.path()).ok();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -142,5 +186,30 @@ mod tests {
         .unwrap();
         assert!(place.join("whole").exists());
         product(cache.path(), "p", "k", |_| anyhow::bail!("made twice")).unwrap();
+    }
+
+    #[test]
+    fn only_old_products_of_the_same_name_are_removed() {
+        let cache = tempfile::tempdir().unwrap();
+        let make = |name, key| {
+            product(cache.path(), name, key, |dir| {
+                Ok(fs::write(dir.join("whole"), "")?)
+            })
+            .unwrap()
+        };
+        let age = |product: &Path| {
+            let lock = product.with_extension("lock");
+            let file = File::options().append(true).open(lock).unwrap();
+            file.set_modified(SystemTime::now() - 2 * KEPT).unwrap();
+        };
+        let [old, used, recent, other] =
+            [("p", "1"), ("p", "2"), ("p", "3"), ("p-q", "4")].map(|(name, key)| make(name, key));
+        for product in [&old, &used, &other] {
+            age(product);
+        }
+        make("p", "2");
+        make("p", "5");
+        assert!(!old.exists());
+        assert!(used.exists() && recent.exists() && other.exists());
     }
 }

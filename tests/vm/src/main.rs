@@ -19,6 +19,7 @@ mod paths;
 mod programs;
 mod qemu;
 mod report;
+mod rundir;
 mod screen;
 mod selftest;
 mod source;

@@ -2,17 +2,16 @@
 
 //! One VM run from sources to judgement.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use tempfile::TempDir;
 
 use crate::kernel::Kernel;
 use crate::module::{self, Pass};
 use crate::paths::Paths;
 use crate::programs::{self, Program};
+use crate::rundir::RunDir;
 use crate::screen::Screen;
 use crate::verdict::{self, Judgement, Wanted};
 use crate::{image, qemu};
@@ -37,7 +36,7 @@ struct Run {
     /// The last lines of the console.
     console: Vec<String>,
     /// Image and logs.
-    dir: TempDir,
+    dir: RunDir,
 }
 
 impl Parts {
@@ -127,11 +126,8 @@ impl Parts {
         Ok(())
     }
 
-    fn image(&self, paths: &Paths) -> Result<(TempDir, PathBuf)> {
-        fs::create_dir_all(&paths.work)?;
-        let dir = tempfile::Builder::new()
-            .prefix("run-")
-            .tempdir_in(&paths.work)?;
+    fn image(&self, paths: &Paths) -> Result<(RunDir, PathBuf)> {
+        let dir = RunDir::new(&paths.work)?;
         let initrd = image::write(
             paths,
             dir.path(),
@@ -194,12 +190,9 @@ impl Run {
                 .iter()
                 .any(|(_, counts)| counts.failed > 0)
         {
-            // Only the logs are worth keeping.
-            fs::remove_file(self.dir.path().join("initrd")).ok();
-            fs::remove_dir_all(self.dir.path().join("modules")).ok();
             println!(
                 "-- console.log and report.log are in {}",
-                self.dir.keep().display()
+                self.dir.keep_logs().display()
             );
         }
         self.judgement
