@@ -2,6 +2,8 @@
 
 //! Reading what test programs print: libtest's summaries, and KTAP of the kernel's KUnit.
 
+use std::time::Duration;
+
 /// Counts of one suite.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -13,6 +15,8 @@ pub(crate) struct Counts {
     pub(crate) ignored: u64,
     /// Names of those that failed.
     pub(crate) failures: Vec<String>,
+    /// How long they took, as they say themselves.
+    pub(crate) time: Duration,
 }
 
 /// Adds up the `test result:` lines of one or more libtest programs; `None` if there is none.
@@ -30,6 +34,7 @@ pub(crate) fn libtest(text: &str) -> Option<Counts> {
             counts.passed += number_before(rest, " passed");
             counts.failed += number_before(rest, " failed");
             counts.ignored += number_before(rest, " ignored");
+            counts.time += seconds(rest);
             counts.failures.append(&mut failures);
         } else if line == "failures:" {
             // Comes twice: before the output of the failed tests, and before their names.
@@ -51,6 +56,15 @@ fn number_before(text: &str, word: &str) -> u64 {
         .next()
         .and_then(|digits| digits.parse().ok())
         .unwrap_or(0)
+}
+
+/// The time of `finished in 1.25s`.
+fn seconds(text: &str) -> Duration {
+    let seconds = text.rsplit_once("finished in ").and_then(|(_, time)| {
+        let seconds = time.trim_end().strip_suffix('s')?.parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
+    });
+    seconds.unwrap_or_default()
 }
 
 /// Counts the tests in the `results` files of KUnit suites (KTAP version 1).
@@ -84,25 +98,26 @@ mod tests {
 
     #[test]
     fn libtest_summaries_add_up() {
-        let one = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s\n";
+        let one = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 1.25s\n";
         let two = concat!(
             "test a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\n    indented output\n\n",
             "failures:\n    b\n    m::c\n\n",
             "test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n"
         );
-        let counts = |passed, failed, ignored, failures: &[&str]| Counts {
+        let counts = |passed, failed, ignored, failures: &[&str], time| Counts {
             passed,
             failed,
             ignored,
             failures: failures.iter().map(|&f| f.into()).collect(),
+            time: Duration::from_millis(time),
         };
         assert_eq!(libtest(""), None);
         assert_eq!(libtest("running 3 tests\ntest a ... ok\n"), None);
-        assert_eq!(libtest(one), Some(counts(3, 0, 1, &[])));
-        assert_eq!(libtest(two), Some(counts(1, 2, 0, &["b", "m::c"])));
+        assert_eq!(libtest(one), Some(counts(3, 0, 1, &[], 1_250)));
+        assert_eq!(libtest(two), Some(counts(1, 2, 0, &["b", "m::c"], 10)));
         assert_eq!(
             libtest(&format!("{one}{two}{one}")),
-            Some(counts(7, 2, 2, &["b", "m::c"]))
+            Some(counts(7, 2, 2, &["b", "m::c"], 2_510))
         );
     }
 
@@ -119,7 +134,8 @@ mod tests {
                 passed: 2,
                 failed: 1,
                 ignored: 1,
-                failures: vec!["b".into()]
+                failures: vec!["b".into()],
+                time: Duration::ZERO,
             }
         );
         assert_eq!(ktap("ok 1 vmig\n"), Counts::default());

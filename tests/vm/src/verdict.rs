@@ -216,6 +216,7 @@ mod tests {
                 "a".into(),
                 Counts {
                     passed: 1,
+                    time: std::time::Duration::from_millis(10),
                     ..Counts::default()
                 }
             )]
