@@ -24,19 +24,29 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    sys::{
+        signal::{
+            kill,
+            Signal, //
+        },
+        stat::Mode,
+    },
+    unistd::{
+        mkfifo,
+        Pid, //
+    },
+};
+
 fn vmig() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmig"));
     command.stdin(Stdio::null());
     command
 }
 
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    let status = Command::new("kill")
-        .args(["-s", name, &id])
-        .status()
-        .unwrap();
-    assert!(status.success());
+fn send(child: &Child, signal: Signal) {
+    let id = child.id().try_into().unwrap();
+    kill(Pid::from_raw(id), signal).unwrap();
 }
 
 #[test]
@@ -87,22 +97,22 @@ fn a_reader_that_goes_away_is_no_failure() {
 
 #[test]
 fn a_signal_ends_a_verb_that_reads() {
-    for name in ["INT", "TERM", "HUP"] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let mut child = vmig()
             .args(["check", "--from", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // It waits for the list.
-        thread::sleep(Duration::from_millis(300));
-        assert!(child.try_wait().unwrap().is_none());
-        signal(&child, name);
+        // More than a pipe holds: written means that it reads, and waits for the rest of the list.
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(&[b'\n'; 1 << 17]).unwrap();
+        send(&child, signal);
         let status = child.wait().unwrap();
         assert_eq!(
             (status.code(), status.signal()),
             (Some(130), None),
-            "{name}"
+            "{signal}"
         );
     }
 }
@@ -128,11 +138,7 @@ fn a_signal_between_two_writes_undoes_the_first() {
         fs::write(kind.join(name), text).unwrap();
     }
     let create = kind.join("create");
-    assert!(Command::new("mkfifo")
-        .arg(&create)
-        .status()
-        .unwrap()
-        .success());
+    mkfifo(&create, Mode::S_IRWXU).unwrap();
     let uuid = "83c3fb1a-0000-4000-8000-00000000000a";
     let child = vmig()
         .arg("--sysfs-root")
@@ -148,7 +154,7 @@ fn a_signal_between_two_writes_undoes_the_first() {
         thread::sleep(Duration::from_millis(10));
     }
     thread::sleep(Duration::from_millis(100));
-    signal(&child, "INT");
+    send(&child, Signal::SIGINT);
     thread::sleep(Duration::from_millis(100));
     let mut written = String::new();
     fs::File::open(&create)

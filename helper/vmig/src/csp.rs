@@ -22,7 +22,7 @@ impl Bits {
     fn contains(&self, value: usize) -> bool {
         self.0
             .get(value / 64)
-            .is_some_and(|word| word >> (value % 64) & 1 == 1)
+            .is_some_and(|word| word & (1 << (value % 64)) != 0)
     }
 
     /// The first value that is not below `from`.

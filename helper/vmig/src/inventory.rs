@@ -53,10 +53,7 @@ impl Info {
         let document = Document::read(at)?;
         let json = serde_json::to_string(&Canonical(at.node))
             .map_err(|error| at.malformed(error.to_string()))?;
-        let digest: String = Sha256::digest(&json)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = format!("{:x}", Sha256::digest(&json));
         Ok(Self {
             document,
             json,

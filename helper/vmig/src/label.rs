@@ -230,11 +230,7 @@ pub fn label(name: &str, model: &Model) -> (String, bool) {
 }
 
 fn finished(digest: Sha256) -> String {
-    let digest: String = digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = format!("{:x}", digest.finalize());
     format!("{VERSION}-{}", digest.get(..DIGITS).unwrap_or(&digest))
 }
 
