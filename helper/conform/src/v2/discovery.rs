@@ -250,7 +250,7 @@ fn logging_argsz(subject: &Subject) -> Result<(), Unheld> {
 fn c5(bench: &Bench) -> Verdict {
     let subject = bench.open_fresh()?;
     for bit in 19..32 {
-        let done = subject.feature_bytes(MIGRATION | GET | 1 << bit, HEADER + 8, &mut [0; 8]);
+        let done = subject.feature_bytes(MIGRATION | GET | (1 << bit), HEADER + 8, &mut [0; 8]);
         done.must_fail(Errno::EINVAL, &format!("GET with flag bit {bit}"))?;
     }
     held()
