@@ -2,13 +2,10 @@
 
 //! What a verb works with: the system, the streams, the global options.
 
-use std::{
-    io::{
-        BufWriter,
-        Read,
-        Write, //
-    },
-    time::SystemTime,
+use std::io::{
+    BufWriter,
+    Read,
+    Write, //
 };
 
 use anstyle::Style;
@@ -312,7 +309,7 @@ impl<'a> Context<'a> {
     ) -> Result<(Vec<Record>, fleet::Narrow), Failure> {
         let mut records = self.sources(texts)?;
         if let Some(age) = args.max_age {
-            fleet::expire(&mut records, age, SystemTime::now());
+            fleet::expire(&mut records, age, self.system.now);
         }
         let narrow = fleet::Narrow {
             kind: args.kind.clone(),
