@@ -6,6 +6,8 @@
 PREFIX ?= /usr/local
 # A kernel of your own to build the module for; without it, that of the test VM.
 KDIR ?=
+# How long `make fuzz` looks, for each target.
+FUZZ_SECONDS ?= 120
 
 # The host's cargo if it is new enough and can link, else that of the build root.
 host_cargo := $(shell v=$$(cargo --version 2> /dev/null | cut -d ' ' -f 2) && [ -n "$$v" ] && \
@@ -17,6 +19,7 @@ help:
 	@echo 'make demo      show what vmig does, in a VM'
 	@echo 'make test      everything; the last line counts what passed and failed'
 	@echo 'make check     all that needs no VM and no build root'
+	@echo 'make fuzz      look for inputs that break the helper; FUZZ_SECONDS=120 for each target'
 	@echo 'make modules   vmig.ko for the kernel in KDIR=..., else for the kernel of the test VM'
 	@echo 'make helper    the vmig command: $(target)/release/vmig'
 	@echo 'make install   command, man pages, completions and (with KDIR=...) the module; DESTDIR, PREFIX'
@@ -32,6 +35,9 @@ else
 modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(CURDIR)/target/module modules
 endif
+
+fuzz:
+	@$(cargo) run --quiet --package vmig-fuzz -- $(FUZZ_SECONDS)
 
 helper:
 	$(cargo) build --release --package vmig-cli
@@ -56,4 +62,4 @@ endif
 clean:
 	rm -rf target
 
-.PHONY: help demo test check modules helper install clean
+.PHONY: help demo test check fuzz modules helper install clean
