@@ -397,6 +397,7 @@ fn v32(bench: &Bench) -> Verdict {
         }
     }
     drop(kept);
+    old.restart()?;
     let transactions = old.save(bench)?;
     old.load(&transactions, "a good stream after mappings came and went")?;
     held_with(format!("{} areas", areas.len()))
