@@ -13,9 +13,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod conform;
 pub mod contents;
 pub mod detect;
 pub mod event;
+pub mod kernel;
 pub mod kmsg;
 pub mod mdev;
 pub mod modules;

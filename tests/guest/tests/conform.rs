@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The conformance suite, on every type, through both interfaces, for both protocols: everything that
+//! can be checked holds, and what is skipped is exactly what is listed here.
+//!
+//! The debug kernel is several times as slow. There each run takes every third statement, another
+//! third than the run before, so that the six runs of a protocol have each statement twice.
+
+use std::time::Duration;
+
+use guest::{conform, kernel, Test, Type};
+use vmig_conform::{select, Outcome, Protocol, Report, Statement, Summary};
+use vmig_vfio::Attach;
+
+/// A statement that is not checked, and how its reason begins.
+type Skipped = (&'static str, &'static str);
+
+/// Not checked on any of the types.
+const SKIPPED: [Skipped; 8] = [
+    ("C6", "the device has migration"),
+    ("C14", "the device has all states"),
+    // Nothing that a user can do breaks the device.
+    (
+        "C29",
+        "no bad stream that was tried brings the device into ERROR",
+    ),
+    ("C71", "it takes streams of another version of the driver"),
+    // The suite knows no device well enough to make it work.
+    ("C75", "only a driver of the device can give it work"),
+    ("C76", "only a driver of the device can make it do DMA"),
+    ("C84", "only a driver of the device can make it do DMA"),
+    (
+        "V8",
+        "no bad stream that was tried brings the device into 110b",
+    ),
+];
+
+/// Not checked through a cdev: `VFIO_DEVICE_BIND_IOMMUFD` comes once.
+const SKIPPED_CDEV: Skipped = ("C88", "a cdev opens once");
+
+/// One run in so many on the debug kernel.
+const STRIDE: usize = 3;
+
+const KINDS: [&str; 3] = ["serial-1", "serial-2", "serial-var"];
+
+const ATTACHES: [Attach; 2] = [Attach::Cdev, Attach::Group];
+
+/// The statements of a run on the type `kind` (of [`KINDS`]) through `attach` (of [`ATTACHES`]).
+fn chosen(protocol: Protocol, kind: usize, attach: usize) -> Vec<&'static Statement> {
+    let all = select(Some(protocol), None);
+    match kernel::is_debug() {
+        false => all,
+        // Coprime: the two interfaces start at different thirds for one type.
+        true => {
+            let first = (kind + attach) % STRIDE;
+            all.into_iter().skip(first).step_by(STRIDE).collect()
+        }
+    }
+}
+
+fn is_expected(report: &Report, attach: Attach) -> Option<&'static str> {
+    let id = report.statement.id.to_string();
+    let cdev = (attach == Attach::Cdev).then_some(SKIPPED_CDEV);
+    let mut listed = SKIPPED.into_iter().chain(cdev);
+    listed.find_map(|(skipped, reason)| (id == skipped).then_some(reason))
+}
+
+/// As it has to be: skipped for the reason that is listed, or else checked and held.
+fn is_good(report: &Report, attach: Attach) -> bool {
+    match (&report.outcome, is_expected(report, attach)) {
+        (Outcome::Ok { .. }, None) => true,
+        (Outcome::Skip { reason }, Some(expected)) => reason.starts_with(expected),
+        _ => false,
+    }
+}
+
+/// Checks a type; returns how many statements were checked and skipped.
+fn check(protocol: Protocol, kind: usize, attach: usize) -> (usize, usize) {
+    let _test = Test::begin_within(Duration::from_secs(600));
+    let statements = chosen(protocol, kind, attach);
+    let (kind, attach) = (KINDS[kind], ATTACHES[attach]);
+    let mdev = Type::default_parent(kind).new_device();
+    let file = mdev.path("migration/line-stats");
+    let script = format!("echo on >{}", file.display());
+    let options = conform::options(&mdev, attach, Some(&script));
+    let reports = conform::run(&options, &statements);
+    for report in &reports {
+        println!("{}", conform::line(report));
+    }
+    let ms: u64 = reports.iter().map(|report| report.ms).sum();
+    println!("{kind} {attach:?} {protocol}: {ms} ms");
+    let bad = reports.iter().filter(|report| !is_good(report, attach));
+    let bad: Vec<_> = bad.map(conform::line).collect();
+    assert!(bad.is_empty(), "{kind} {attach:?} {protocol}: {bad:#?}");
+    let Summary {
+        ok,
+        skip,
+        not_ok: 0,
+        not_held: 0,
+    } = Summary::of(&reports)
+    else {
+        panic!("{:?}", Summary::of(&reports));
+    };
+    assert_eq!(ok + skip, statements.len());
+    (ok, skip)
+}
+
+/// A test per run; the numbers are those of the plain kernel, checked and skipped.
+macro_rules! runs {
+    ($($name:ident: $protocol:ident, $kind:literal, $attach:literal, $numbers:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let numbers = check(Protocol::$protocol, $kind, $attach);
+            if !kernel::is_debug() {
+                assert_eq!(numbers, $numbers);
+            }
+        }
+    )*};
+}
+
+runs! {
+    serial_1_cdev_v1: V1, 0, 0, (32, 1);
+    serial_1_cdev_v2: V2, 0, 0, (82, 8);
+    serial_1_group_v1: V1, 0, 1, (32, 1);
+    serial_1_group_v2: V2, 0, 1, (83, 7);
+    serial_2_cdev_v1: V1, 1, 0, (32, 1);
+    serial_2_cdev_v2: V2, 1, 0, (82, 8);
+    serial_2_group_v1: V1, 1, 1, (32, 1);
+    serial_2_group_v2: V2, 1, 1, (83, 7);
+    serial_var_cdev_v1: V1, 2, 0, (32, 1);
+    serial_var_cdev_v2: V2, 2, 0, (82, 8);
+    serial_var_group_v1: V1, 2, 1, (32, 1);
+    serial_var_group_v2: V2, 2, 1, (83, 7);
+}
+
+#[test]
+fn no_run_is_missing_and_none_is_twice() {
+    let mut runs = std::collections::BTreeSet::new();
+    for protocol in ["v1", "v2"] {
+        for kind in ["serial_1", "serial_2", "serial_var"] {
+            for attach in ["cdev", "group"] {
+                runs.insert(format!("{kind}_{attach}_{protocol}: "));
+            }
+        }
+    }
+    let text = include_str!("conform.rs");
+    for run in &runs {
+        assert_eq!(text.matches(&format!("\n    {run}")).count(), 1, "{run}");
+    }
+    assert_eq!(runs.len(), KINDS.len() * ATTACHES.len() * 2);
+}
