@@ -22,10 +22,11 @@ help:
 	@echo 'make fuzz      look for inputs that break the helper; FUZZ_SECONDS=120 for each target'
 	@echo 'make modules   vmig.ko for the kernel in KDIR=..., else for the kernel of the test VM'
 	@echo 'make helper    the vmig command: $(target)/release/vmig'
+	@echo 'make conform-mtty   put what the kernel'\''s sample driver does into tests/CONFORMANCE.md'
 	@echo 'make install   command, man pages, completions and (with KDIR=...) the module; DESTDIR, PREFIX'
 	@echo 'make clean     remove what was built here; the cache shared by all checkouts stays'
 
-demo test check:
+demo test check conform-mtty:
 	@$(cargo) vmtest $@
 
 ifeq ($(KDIR),)
@@ -62,4 +63,4 @@ endif
 clean:
 	rm -rf target
 
-.PHONY: help demo test check fuzz modules helper install clean
+.PHONY: help demo test check fuzz conform-mtty modules helper install clean

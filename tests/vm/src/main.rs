@@ -15,6 +15,7 @@ mod image;
 mod kernel;
 mod libtest;
 mod module;
+mod mtty;
 mod paths;
 mod programs;
 mod qemu;
@@ -38,6 +39,7 @@ usage: cargo vmtest VERB
   boot [SUITE [FILTER]]  guest tests only: all, one suite, or some tests of it
   selftest               runs that the harness has to judge as failed
   demo                   the demonstration
+  conform-mtty           the table in tests/CONFORMANCE.md anew
   shell                  a shell in the VM";
 
 fn main() -> ExitCode {
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["modules"] => verbs::modules(),
         ["selftest"] => verbs::selftest(),
         ["demo"] => verbs::demo(),
+        ["conform-mtty"] => verbs::conform_mtty(),
         ["shell"] => verbs::shell(),
         _ => {
             eprintln!("{USAGE}");

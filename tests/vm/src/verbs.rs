@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::checks;
 use crate::kernel::Kernel;
 use crate::module::{self, Pass};
+use crate::mtty;
 use crate::paths::Paths;
 use crate::report::Report;
 use crate::selftest;
@@ -44,6 +45,10 @@ fn in_root(paths: &Paths, report: &mut Report) {
         return report.fail("VM", "not run: no image");
     };
     if let Some(judgement) = report.step("VM", || parts.tests(paths, None, None)) {
+        report.judged("VM", judgement);
+    }
+    if let Some(judgement) = report.step("VM, mtty", || parts.tests(paths, Some(mtty::SUITE), None))
+    {
         report.judged("VM", judgement);
     }
     selftest::run(paths, &parts, report);
@@ -101,6 +106,12 @@ pub(crate) fn demo() -> Result<bool> {
             .suites
             .iter()
             .all(|(_, counts)| counts.failed == 0))
+}
+
+/// What the kernel's sample driver does, in `tests/CONFORMANCE.md`.
+pub(crate) fn conform_mtty() -> Result<bool> {
+    let paths = Paths::find()?;
+    mtty::renew(&paths, &Parts::ensure(&paths)?)
 }
 
 /// A shell in the VM.

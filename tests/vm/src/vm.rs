@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use crate::kernel::Kernel;
 use crate::module::{self, Pass};
+use crate::mtty;
 use crate::paths::Paths;
 use crate::programs::{self, Program};
 use crate::rundir::RunDir;
@@ -33,6 +34,8 @@ pub(crate) struct Parts {
 /// One run, ended.
 struct Run {
     judgement: Judgement,
+    /// All that came over the report channel.
+    channel: String,
     /// The last lines of the console.
     console: Vec<String>,
     /// Image and logs.
@@ -51,9 +54,11 @@ impl Parts {
         })
     }
 
-    /// The names of the guest's test programs, and that of the KUnit results.
+    /// The names of the guest's test programs, and that of the KUnit results. Not those that need a
+    /// VM of their own.
     pub(crate) fn suites(&self) -> Vec<String> {
         let tests = self.programs.iter().filter(|program| program.test);
+        let tests = tests.filter(|program| program.name != mtty::SUITE);
         let names = tests.map(|program| program.name.clone());
         std::iter::once(verdict::KUNIT.to_owned())
             .chain(names)
@@ -77,6 +82,18 @@ impl Parts {
         };
         let run = self.run(paths, words, &wanted, qemu::SILENCE, &mut Screen::tests())?;
         Ok(run.show())
+    }
+
+    /// Runs one suite; with what came over the report channel.
+    pub(crate) fn heard(&self, paths: &Paths, suite: &str) -> Result<(Judgement, String)> {
+        let wanted = Wanted {
+            suites: vec![suite.to_owned()],
+            filtered: false,
+            counted: true,
+        };
+        let words = vec![format!("suite={suite}")];
+        let run = self.run(paths, words, &wanted, qemu::SILENCE, &mut Screen::dark())?;
+        Ok((run.judgement, run.channel))
     }
 
     /// Runs the demo.
@@ -161,6 +178,7 @@ impl Parts {
         judgement.problems.splice(0..0, ended.trouble);
         Ok(Run {
             judgement,
+            channel: ended.channel,
             console: ended.last_lines,
             dir,
         })
