@@ -40,6 +40,14 @@ impl AddressSpace {
         }
     }
 
+    /// The descriptor that holds the mappings.
+    pub(crate) fn container_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Iommufd(iommufd) => iommufd.as_fd(),
+            Self::Container(container) => container.container.as_fd(),
+        }
+    }
+
     pub(crate) fn is_iommufd(&self) -> bool {
         matches!(self, Self::Iommufd(_))
     }

@@ -6,7 +6,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,6 +70,23 @@ impl Group {
         Ok(Self {
             space: Arc::new(space),
         })
+    }
+
+    /// A group that somebody else has opened and put together with its container, and whose
+    /// descriptors this process has got: inherited, or through a socket.
+    pub fn of_files(container: OwnedFd, group: OwnedFd) -> Self {
+        let space = AddressSpace::Container(Container {
+            group: group.into(),
+            container: container.into(),
+        });
+        Self {
+            space: Arc::new(space),
+        }
+    }
+
+    /// The descriptor of the container; that of the group is what [`AsFd`] gives.
+    pub fn container(&self) -> BorrowedFd<'_> {
+        self.space.container_fd()
     }
 
     /// Opens the device of this name. The driver's `open_device` runs at the first such call, so
