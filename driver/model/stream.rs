@@ -45,6 +45,9 @@
 //!   flag is skipped, after its CRC was checked; it may stand anywhere between the parameter record
 //!   and the trailer. Hence a reader accepts every minor version. An unknown tag with the mandatory
 //!   flag is refused, and so is another major version (`Class::Unsupported`).
+//! - What a writer of a newer version adds is mandatory if the state is not whole without it. Any
+//!   other change (a field of a record that exists, the order, a meaning) is a new tag or another
+//!   major version. The generation of the writer is not in the stream: the list says it all.
 //! - Whatever else is wrong is `Class::Malformed`; another model or parameter list is
 //!   `Class::Mismatch`. A refused stream stays refused.
 
