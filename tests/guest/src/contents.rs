@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Contents of a card with two ports, 64 byte FIFOs and auto-flow: something in every register, and
-//! data in both FIFOs of both ports.
+//! Contents of a card: something in every register, and data in both FIFOs of every port. What
+//! exactly is known for a card with two ports, 64 byte FIFOs and auto-flow.
 
+use crate::stream::save;
 use crate::uart::*;
 use crate::{pci, Port};
 use vmig_vfio::Device;
@@ -17,14 +18,24 @@ pub fn contents(index: u64) -> (Vec<u8>, Vec<u8>) {
     (received.collect(), waiting.collect())
 }
 
-/// Puts data into both FIFOs of both ports, and something into every register.
+/// Number of ports of a card.
+fn ports(device: &Device) -> u64 {
+    let bar = device.region_info(0).expect("BAR 0");
+    bar.size / STRIDE
+}
+
+/// Puts data into both FIFOs of all ports, and something into every register.
+///
+/// # Panics
+///
+/// If the device refuses an access; so for those below.
 #[track_caller]
 pub fn fill(device: &Device) {
     pci::enable(device);
     let config = pci::config(device);
     config.write_u8(pci::LINE, 0x5a).unwrap();
     config.write_u32(pci::BAR0, 0xc000).unwrap();
-    for index in 0..2 {
+    for index in 0..ports(device) {
         let port = Port::new(device, index);
         port.fifos(true);
         port.set(FCR, FCR_ENABLE | (3 << 6));
@@ -46,7 +57,7 @@ pub fn fill(device: &Device) {
 pub fn look(device: &Device) -> (Vec<u8>, Vec<[u8; 7]>) {
     let mut config = vec![0; 256];
     pci::config(device).read_at(0, &mut config).unwrap();
-    let ports = (0..2).map(|index| Port::new(device, index).registers());
+    let ports = (0..ports(device)).map(|index| Port::new(device, index).registers());
     (config, ports.collect())
 }
 
@@ -66,4 +77,15 @@ pub fn assert_contents(device: &Device) {
         assert_eq!(port.receive(), waiting, "sender of port {index}");
         assert_eq!(port.get(LSR), LSR_THRE | LSR_TEMT, "port {index} is empty");
     }
+}
+
+/// Fills the device and takes two copies of its state: without contents, and with them.
+#[track_caller]
+pub fn empty_and_full(device: &Device) -> (Vec<u8>, Vec<u8>) {
+    device.reset().expect("reset");
+    let empty = save(device);
+    fill(device);
+    let full = save(device);
+    assert_ne!(empty, full);
+    (empty, full)
 }

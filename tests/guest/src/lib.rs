@@ -5,13 +5,14 @@
 //! For the tests: guards that undo what a test does, and the view of the driver through sysfs,
 //! configfs and VFIO. The tests are written from the contract (`sysfs-abi.md`, the module docs of
 //! the device models), not from the driver: nothing here uses the driver's own crates, and the
-//! types and parameters in [`table`] are transcribed by hand.
+//! types and parameters in [`table`] are transcribed by hand. (The suite `random` does: there the
+//! model is run beside the kernel.)
 //!
 //! Every test starts with [`Test::begin`], which makes tests take turns, ends one that hangs, and
 //! judges at the end whether the test has left something behind and whether the kernel log is
 //! quiet.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod conform;
 pub mod contents;
@@ -24,12 +25,15 @@ pub mod modules;
 pub mod parent;
 pub mod pci;
 pub mod region;
+pub mod slow;
 pub mod staged;
 pub mod stream;
 pub mod sysfs;
 pub mod table;
 pub mod test;
+pub mod traced;
 pub mod uart;
+pub mod user;
 pub mod wait;
 
 pub use crate::event::Event;
@@ -37,3 +41,4 @@ pub use crate::mdev::{uuid, Mdev, Type};
 pub use crate::parent::Parent;
 pub use crate::test::Test;
 pub use crate::uart::Port;
+pub use crate::user::User;

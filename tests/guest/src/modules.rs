@@ -65,6 +65,20 @@ pub fn is_loaded(name: &str) -> bool {
         .exists()
 }
 
+/// How often the module `name` is in use.
+///
+/// # Panics
+///
+/// If it is not loaded.
+#[must_use]
+pub fn users(name: &str) -> u32 {
+    let file = Path::new("/sys/module")
+        .join(canonical(name))
+        .join("refcnt");
+    let text = fs::read_to_string(file).expect("a loaded module");
+    text.trim().parse().expect("a number")
+}
+
 fn insert(file: &Path, parameters: &str) -> io::Result<()> {
     let parameters = CString::new(parameters)?;
     match finit_module(File::open(file)?, &parameters, ModuleInitFlags::empty()) {
