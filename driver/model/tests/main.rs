@@ -32,3 +32,4 @@ mod tables;
 mod uart;
 mod unreachable;
 mod v1;
+mod v1_any;
