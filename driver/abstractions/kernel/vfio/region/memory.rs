@@ -26,7 +26,9 @@ use crate::bindings;
 /// A user who has mapped them changes them at any time. There is therefore no reference to what they
 /// hold: bytes are copied out, once, and judged where only the driver can change them.
 ///
-/// Mapped pages outlive this object, until they are unmapped.
+/// Mapped pages outlive this object, until they are unmapped. All are there when the mapping is made, so
+/// that no fault is ever handled; a page that the user drops (`MADV_DONTNEED`) does not come back to
+/// that mapping.
 ///
 /// # Invariants
 ///
