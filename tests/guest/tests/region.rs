@@ -3,10 +3,14 @@
 //! The migration region of protocol version 1, next to version 2: state moves between both, and they
 //! stay out of each other's way.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use guest::contents::{assert_contents, fill, look, LIST};
 use guest::region::*;
 use guest::stream::{self, Record, Stream, MANDATORY};
-use guest::{modules, pci, Mdev, Test, Type};
+use guest::wait::{self, SOON};
+use guest::{modules, pci, sysfs, Mdev, Test, Type};
 use vmig_vfio::{Attach, Errno, State};
 
 const WAYS: [Way; 2] = [Way::Trapped, Way::Mapped];
@@ -345,4 +349,102 @@ fn the_parameter_switches_the_region_off() {
     for (parameters, expected) in [("v1_region=0", 9), ("v1_region=1", 10), ("", 10)] {
         assert_eq!(regions(parameters), expected, "{parameters:?}");
     }
+}
+
+#[test]
+fn the_data_section_is_charged_to_its_user_when_it_is_used_first() {
+    let _test = Test::begin();
+    let mdev = card();
+    let group = "/sys/fs/cgroup/vmig-region";
+    // What a cgroup without its controllers charges, nobody sees.
+    sysfs::write("/sys/fs/cgroup/cgroup.subtree_control", "+memory").unwrap();
+    std::fs::create_dir(group).unwrap();
+    let join = |group: &str| {
+        let pid = std::process::id().to_string();
+        sysfs::write(format!("{group}/cgroup.procs"), pid).unwrap();
+    };
+    let charged = || -> u64 {
+        let stat = sysfs::read(format!("{group}/memory.stat")).unwrap();
+        let mut lines = stat.lines();
+        let bytes = lines.find_map(|line| line.strip_prefix("vmalloc "));
+        bytes.expect("vmalloc in memory.stat").parse().unwrap()
+    };
+    let section = 1 << 20;
+    join(group);
+    let before = charged();
+    let device = mdev.device();
+    stream::load(&device, &stream::save(&device)).unwrap();
+    // The statistics are added up in batches, so that they may lag a little behind.
+    assert!(charged() < before + section / 2, "version 2 does without");
+    Migration::of(&device, Way::Trapped).save();
+    assert!(wait::until(SOON, || charged() >= before + section));
+    drop(device);
+    assert!(wait::until(SOON, || charged() < before + section / 2));
+    join("/sys/fs/cgroup");
+    std::fs::remove_dir(group).unwrap();
+}
+
+/// What a thread does again and again; it is told how often it has.
+type Round<'a> = Box<dyn FnMut(u32) + Send + 'a>;
+
+fn rounds(end: Instant, mut round: Round<'_>) -> u32 {
+    let rounds = (0..).take_while(|_| Instant::now() < end);
+    rounds
+        .inspect(|count| round(*count))
+        .last()
+        .map_or(0, |count| count + 1)
+}
+
+#[test]
+fn both_protocols_resets_and_mappings_at_once_do_no_harm() {
+    let _test = Test::begin();
+    let (source, mdev) = (card(), card());
+    let source = source.device();
+    fill(&source);
+    let good = stream::save(&source);
+    let device = mdev.device();
+    let end = Instant::now() + Duration::from_secs(2);
+    let old = Migration::of(&device, Way::Mapped);
+    let (old, device, good) = (&old, &device, good.as_slice());
+    let counts = thread::scope(|scope| {
+        // Nothing is expected of a single access: another one may always have come in between.
+        let threads: [Round<'_>; 5] = [
+            Box::new(|n| {
+                let _ = old.ask([RUNNING, PRE_COPY, STOP_COPY, STOP][n as usize % 4]);
+            }),
+            Box::new(|_| {
+                for field in [PENDING, DATA_OFFSET, DATA_SIZE, 4096] {
+                    drop(old.region().read_u64(field));
+                }
+                drop(old.region().read_into(4096, old.memory(), 64, 4096));
+            }),
+            Box::new(|_| {
+                let _ = old.ask(RESUMING);
+                old.memory().write(0, good).unwrap();
+                drop(old.region().write_u64(DATA_SIZE, good.len() as u64));
+                let _ = old.ask(RUNNING);
+            }),
+            Box::new(|n| {
+                if let Ok(Some(data)) = device.set_state(State::ALL[n as usize % 7 + 1]) {
+                    drop(data.read_into(old.memory(), 1 << 16, 4096));
+                    drop(data.write_from(old.memory(), 0, good.len()));
+                }
+                drop(device.set_state(State::Running));
+            }),
+            Box::new(|_| {
+                drop(old.region().map(4096, 1 << 20).unwrap());
+                device.reset().unwrap();
+            }),
+        ];
+        let threads = threads.map(|round| scope.spawn(move || rounds(end, round)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    println!("rounds: {counts:?}");
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    device.reset().unwrap();
+    assert_eq!(old.load(good, good.len()), Ok(()));
+    assert_contents(device);
+    device.reset().unwrap();
+    stream::load(device, good).unwrap();
+    assert_contents(device);
 }
