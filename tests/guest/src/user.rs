@@ -13,6 +13,8 @@
 //! | `now` | answers the state |
 //! | `read N` | reads N bytes of the data file, fewer at its end; answers how many |
 //! | `write FILE N` | writes the first N bytes of a file to the data file |
+//! | `old N` | goes to a `device_state` of protocol version 1 |
+//! | `old-read`, `old-write FILE N` | one transaction of that protocol through a mapping, which stays |
 //! | `set PORT REGISTER VALUE`, `get PORT REGISTER` | one register |
 //! | `log` | starts DMA logging |
 //! | `poll` | polls the data file |

@@ -14,7 +14,7 @@ use guest::staged::{world, Entry};
 use guest::stream::{load, save};
 use guest::user::{syscall, User};
 use guest::wait::{self, SOON};
-use guest::{modules, Mdev, Test, Type};
+use guest::{modules, region, Mdev, Test, Type};
 use vmig_vfio::{Attach, Device, IovaRange, State};
 
 const LIST: &str = "ports=2 fifo-size=64 auto-flow=on";
@@ -228,6 +228,41 @@ fn in_stop_after_resuming() {
         user.tell("state RESUMING");
         user.tell(&format!("write {} {}", victim.file, victim.full.len()));
         user.tell("state STOP");
+    });
+}
+
+#[test]
+fn in_pre_copy_of_version_1() {
+    let _test = Test::begin();
+    killed(Left::Kept, |_, user, round| {
+        user.tell(&format!("old {}", region::PRE_COPY));
+        if round % 2 == 0 {
+            assert_ne!(user.tell("old-read"), "0");
+        }
+    });
+}
+
+#[test]
+fn in_stop_copy_of_version_1() {
+    let _test = Test::begin();
+    killed(Left::Kept, |_, user, round| {
+        user.tell(&format!("old {}", region::STOP_COPY));
+        if round % 2 == 0 {
+            assert_ne!(user.tell("old-read"), "0");
+        }
+    });
+}
+
+#[test]
+fn in_resuming_of_version_1() {
+    let _test = Test::begin();
+    killed(Left::Scrubbed, |victim, user, round| {
+        user.tell(&format!("old {}", region::RESUMING));
+        let whole = victim.full.len();
+        let count = [whole / 2, 0, whole, 10][round];
+        if count > 0 {
+            user.tell(&format!("old-write {} {count}", victim.file));
+        }
     });
 }
 

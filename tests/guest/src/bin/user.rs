@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -14,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use guest::event::readable;
+use guest::region::{Migration, Way};
 use guest::slow::Page;
 use guest::Port;
 use nix::errno::Errno;
@@ -102,6 +104,17 @@ fn number<T: TryFrom<u64>>(word: &str) -> Result<T, Refused> {
     number.ok_or_else(|| Refused(Errno::EINVAL, format!("{word}: no such number")))
 }
 
+/// The first `count` bytes of a file.
+fn front(file: &str, count: &str) -> Result<Vec<u8>, Refused> {
+    let mut bytes = fs::read(file)?;
+    let count = number(count)?;
+    if bytes.len() < count {
+        return Err(Refused(Errno::EINVAL, format!("{file}: too short")));
+    }
+    bytes.truncate(count);
+    Ok(bytes)
+}
+
 fn state(word: &str) -> Result<State, Refused> {
     let found = State::ALL
         .into_iter()
@@ -157,10 +170,27 @@ impl User {
                 done(filled)
             }
             ["write", file, count] => {
-                let bytes = fs::read(file)?;
-                let bytes = bytes.get(..number(count)?);
-                let bytes = bytes.ok_or(Refused(Errno::EINVAL, "file too short".to_owned()))?;
-                self.data()?.write_all(bytes)?;
+                self.data()?.write_all(&front(file, count)?)?;
+                done("")
+            }
+            ["old", state] => {
+                Migration::of(self.device()?, Way::Trapped)
+                    .ask(number(state)?)
+                    .map_err(|errno| Refused(errno, "device_state".to_owned()))?;
+                done("")
+            }
+            ["old-read"] => {
+                let old = Migration::of(self.device()?, Way::Mapped);
+                let count = old.round().map_or(0, |bytes| bytes.len());
+                // Mapped for as long as this process lives.
+                mem::forget(old);
+                done(count)
+            }
+            ["old-write", file, count] => {
+                let old = Migration::of(self.device()?, Way::Mapped);
+                old.give(&front(file, count)?)
+                    .map_err(|errno| Refused(errno, "data".to_owned()))?;
+                mem::forget(old);
                 done("")
             }
             ["set", port, register, value] => {
