@@ -7,6 +7,8 @@
 //! watches the answers: what was read to the end of a saving session is kept, and offered piece by
 //! piece to later sessions that resume, now and then damaged.
 
+use std::collections::VecDeque;
+
 use crate::op::{Answer, Op, Value, FILES_MAX};
 
 /// Numbers from a seed: SplitMix64 (Steele, Lea, Flood 2014).
@@ -84,6 +86,8 @@ pub(crate) struct Generator {
     open: bool,
     state: u32,
     files: Vec<File>,
+    /// What a driver in the guest is about to do.
+    script: VecDeque<Op>,
     /// Whole streams, the newest last.
     streams: Vec<Vec<u8>>,
     /// How often a stream was saved, offered whole, and taken.
@@ -101,6 +105,7 @@ impl Generator {
             open: false,
             state: STATE_RUNNING,
             files: Vec::new(),
+            script: VecDeque::new(),
             streams: Vec::new(),
             saved: 0,
             loaded: 0,
@@ -112,7 +117,11 @@ impl Generator {
         self.open = state.is_some();
         self.state = state.unwrap_or(STATE_RUNNING);
         if !self.open {
+            self.script.clear();
             return self.while_closed();
+        }
+        if let Some(op) = self.script.pop_front() {
+            return op;
         }
         // A session that was begun is mostly gone on with, or hardly one would ever end.
         if matches!(self.files.last(), Some(File::Load(..)))
@@ -136,12 +145,13 @@ impl Generator {
             81..=82 => Op::Keep(self.numbers.one_in(2)),
             83..=84 => Op::Reset,
             85..=86 => Op::Close,
-            87..=90 => Op::Intx {
-                bind: !self.numbers.one_in(4),
+            87..=92 => self.a_driver(),
+            93 => Op::Intx {
+                bind: self.numbers.one_in(2),
             },
-            91..=93 => Op::Unmask,
-            94..=96 => Op::Msi {
-                bind: !self.numbers.one_in(4),
+            94 => Op::Unmask,
+            95 => Op::Msi {
+                bind: self.numbers.one_in(2),
             },
             _ => Op::Logging {
                 start: self.numbers.one_in(2),
@@ -227,21 +237,28 @@ impl Generator {
     }
 
     fn on_the_bar(&mut self) -> Op {
-        let at = self.numbers.below(18) as u64;
-        let len = self.numbers.pick(&[1, 1, 1, 1, 2, 3, 4, 8, 16]);
+        // Mostly the registers that make interrupts, byte by byte.
+        let at = match self.numbers.one_in(3) {
+            true => self.numbers.below(18) as u64,
+            false => self.numbers.pick(&[0, 0, 1, 1, 3, 8, 8, 9, 9, 11]),
+        };
+        let len = match self.numbers.one_in(4) {
+            true => self.numbers.pick(&[2, 3, 4, 8, 16]),
+            false => 1,
+        };
         if self.numbers.one_in(2) {
             return Op::RegionRead { index: 0, at, len };
         }
         // What drivers write to these registers; else anything.
         let typical: &[u8] = match at % 8 {
             0 => b"ab\x0c",
-            1 => &[0x00, 0x01, 0x05, 0x0f],
+            1 => &[0x01, 0x05, 0x0f],
             2 => &[0x01, 0x07, 0x21, 0xc1],
-            3 => &[0x03, 0x83, 0x43],
+            3 => &[0x03, 0x03, 0x83, 0x43],
             4 => &[0x00, 0x03, 0x0b, 0x10, 0x22, 0x23],
             _ => &[0x00, 0x5a],
         };
-        let data = match len == 1 && !self.numbers.one_in(4) {
+        let data = match len == 1 && !self.numbers.one_in(8) {
             true => vec![self.numbers.pick(typical)],
             false => self.numbers.bytes(len),
         };
@@ -279,6 +296,52 @@ impl Generator {
                 }
             }
         }
+    }
+
+    /// Begins what a driver does: it sets up a port and an interrupt, or it sends and receives.
+    fn a_driver(&mut self) -> Op {
+        let port = self.numbers.pick(&[0, 0, 8]);
+        let write = |index, at, data: &[u8]| Op::RegionWrite {
+            index,
+            at,
+            data: data.to_vec(),
+        };
+        let read = |at| Op::RegionRead {
+            index: 0,
+            at,
+            len: 1,
+        };
+        let mut traffic = vec![
+            write(0, port, b"x"),
+            read(port + 2),
+            Op::Unmask,
+            read(port + 5),
+            read(port),
+            read(port + 2),
+        ];
+        if !self.numbers.one_in(3) {
+            self.script.extend(traffic.drain(1..));
+            return write(0, port, b"x");
+        }
+        let msi = self.numbers.one_in(2);
+        // One of the two has to be off before the other can be on.
+        self.script.extend([
+            Op::Intx { bind: false },
+            Op::Msi { bind: false },
+            write(7, 0x42, &[0x80 | u8::from(msi), 0]),
+            match msi {
+                true => Op::Msi { bind: true },
+                false => Op::Intx { bind: true },
+            },
+            write(0, port + 3, &[0x03]),
+            write(0, port + 2, &[0x01]),
+            write(0, port + 1, &[0x0f]),
+        ]);
+        for _ in 0..3 {
+            self.script.extend(traffic.iter().cloned());
+        }
+        // Memory and I/O, bus master, INTx allowed.
+        write(7, 0x04, &[0x07, 0x00])
     }
 
     /// Regions that a card does not have.

@@ -155,6 +155,7 @@ fn the_generator_gets_everywhere() {
     let names = model.files().params.into_iter().map(|(name, _)| name);
     let mut generator = Generator::new(0x7669_6d67, &names.collect::<Vec<_>>());
     let (mut ways, mut errnos) = (BTreeSet::new(), BTreeSet::new());
+    let (mut intx, mut msi) = (0, 0);
     let mut seen = model.look();
     for _ in 0..10_000 {
         let op = generator.next(seen.open.map(|(state, _)| state));
@@ -166,8 +167,12 @@ fn the_generator_gets_everywhere() {
             (_, Err(errno)) => drop(errnos.insert(*errno as i32)),
             _ => {}
         }
+        intx += after.interrupts.0;
+        msi += after.interrupts.1;
         seen = after;
     }
+    println!("{intx} INTx, {msi} MSI");
+    assert!(intx > 50 && msi > 50, "{intx} INTx, {msi} MSI");
     let (saved, loaded) = (generator.saved, generator.loaded);
     println!("{saved} streams saved, {loaded} loaded; {ways:?}");
     // From STOP_COPY there is no way back to the two states of pre-copy.
