@@ -117,6 +117,30 @@ pub enum When {
 
 impl Plan {
     /// Ranks everything in `records`.
+    ///
+    /// ```
+    /// use vmig::{list::List, plan::{Plan, When}, source, sysfs::System, verdict::Verdict};
+    ///
+    /// let documents = br#"
+    ///     {"models": {"example.org/nic": {"params": {
+    ///         "mtu": {"type": "int", "init_value": 1500, "allowed_values": [1500], "runtime": true}
+    ///     }}}}
+    ///     {"models": {"example.org/nic": {"params": {
+    ///         "mtu": {"type": "int", "init_value": 1500, "allowed_values": ["1500-9000"]}
+    ///     }}}}
+    /// "#;
+    /// let records = source::read(&["-".to_owned()], &System::new("/sys"), &mut &documents[..]);
+    /// let list = List::parse(b"model: example.org/nic\nmtu=9000\n", "list", None)?;
+    ///
+    /// let plan = Plan::new(&list, &records);
+    /// assert_eq!(plan.verdict, Verdict::Compatible);
+    /// // The results stand in the order of the input; the second document is the better place.
+    /// assert_eq!(plan.results.iter().map(|one| one.rank).collect::<Vec<_>>(), [2, 1]);
+    /// let changes = plan.results[0].changes.as_ref().unwrap();
+    /// assert_eq!(changes[0].to.as_ref().unwrap().to_string(), "1500");
+    /// assert_eq!(changes[0].when, When::Now);
+    /// # Ok::<(), vmig::error::Error>(())
+    /// ```
     pub fn new(list: &List, records: &[Record]) -> Self {
         // Identical documents are judged once.
         let mut known: HashMap<*const Model, Judged> = HashMap::new();

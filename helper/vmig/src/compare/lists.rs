@@ -44,6 +44,24 @@ impl Compare {
     ///
     /// [`Code::Contradiction`]: nothing there is of the lists' model, or profiles are declared
     /// twice, differently.
+    ///
+    /// ```
+    /// use vmig::{compare::{Compare, Relation}, document::Document, fleet::Fleet, list::List};
+    ///
+    /// let nic = br#"{"models": {"example.org/nic": {"params": {
+    ///     "checksum": {"type": "bool", "init_value": true, "off_value": false}
+    /// }}}}"#;
+    /// let nic = Document::parse(nic, "nic.json")?;
+    /// let mut fleet = Fleet::default();
+    /// fleet.add("host", "nic.json", "example.org/nic", &nic.models["example.org/nic"]);
+    /// let list = |text: &str| List::parse(text.as_bytes(), "list", Some("example.org/nic"));
+    ///
+    /// let (a, b) = (list("")?, list("checksum=on\n")?);
+    /// let answer = Compare::lists(("a", &a), ("b", &b), ("nic.json", &fleet))?;
+    /// assert_eq!(answer.result, Relation::Older);
+    /// assert_eq!(answer.responsible, ["checksum"]);
+    /// # Ok::<(), vmig::error::Error>(())
+    /// ```
     pub fn lists(
         (a_name, a): (&str, &List),
         (b_name, b): (&str, &List),
