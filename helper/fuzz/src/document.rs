@@ -20,7 +20,8 @@ use vmig::{
 };
 
 pub(crate) fn run(data: &[u8]) {
-    let alone = Info::parse(data, "f");
+    // Named as standard input is: what is odd about a document says where it was.
+    let alone = Info::parse(data, "-");
     if let Ok(info) = &alone {
         judge(info);
     }
@@ -50,7 +51,7 @@ pub(crate) fn run(data: &[u8]) {
 
 /// What holds of every document that was understood.
 fn judge(info: &Info) {
-    let again = Info::parse(info.json.as_bytes(), "f").expect("the canonical form is a document");
+    let again = Info::parse(info.json.as_bytes(), "-").expect("the canonical form is a document");
     assert_eq!(again.json, info.json);
     assert_eq!(again.digest, info.digest);
     assert_eq!(again.document.models, info.document.models);
