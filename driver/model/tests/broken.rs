@@ -23,21 +23,25 @@ use vmig_model::{
         Error, //
     },
     refusal::Flaw,
-    serial::Card,
+    serial,
     stream::wire::Payload,
     types::DeviceType,
+    v1::View,
     values::Values, //
 };
 
-use crate::support::*;
+use crate::{
+    region::*,
+    support::*, //
+};
 
 /// A device whose second record cannot be saved.
-struct Broken(Card);
+struct Broken(serial::Card);
 
 impl Device for Broken {
-    const RECORD_MAX: usize = Card::RECORD_MAX;
+    const RECORD_MAX: usize = serial::Card::RECORD_MAX;
     type Cursor = u32;
-    type Held = <Card as Device>::Held;
+    type Held = <serial::Card as Device>::Held;
 
     fn ty(&self) -> &'static DeviceType {
         self.0.ty()
@@ -109,12 +113,17 @@ impl Device for Broken {
     }
 }
 
-#[test]
-fn what_breaks_inside_ends_in_error() {
+fn broken() -> Engine<Broken, Vec<u8>> {
     let ty = serial_var();
-    let card = Card::new(ty, values(ty, FULL));
+    let card = serial::Card::new(ty, values(ty, FULL));
     let mut dut = Engine::new(Broken(card), vec![0; buffer_len::<Broken>()]);
     dut.open().unwrap();
+    dut
+}
+
+#[test]
+fn what_breaks_inside_ends_in_error() {
+    let mut dut = broken();
     dut.region_write(Region::Bar(0), SCR, &[7]).unwrap();
     let session = dut.set_state(State::StopCopy).unwrap().unwrap().session;
     let mut data = [0; 4096];
@@ -147,4 +156,31 @@ fn what_breaks_inside_ends_in_error() {
     dut.set_state(State::StopCopy).unwrap();
     dut.reset();
     assert_eq!(dut.state(), State::Running);
+}
+
+#[test]
+fn v7_v8_the_region_shows_110b_until_reset() {
+    for field in [DATA_OFFSET, DATA_SIZE] {
+        let mut dut = broken();
+        let (mut view, section) = (View::new(DATA), Memory::new(4096));
+        let mut region = view.access(&mut dut, &section);
+        region.write(STATE, &STOP_COPY.to_ne_bytes()).unwrap();
+        assert_eq!(region.read(field, &mut [0; 8]), Err(Error::Internal));
+        for number in 0..8_u32 {
+            let asked = region.write(STATE, &number.to_ne_bytes());
+            assert_eq!(asked, Err(Error::NoArc), "{number:03b}");
+            let mut shown = [0; 4];
+            region.read(STATE, &mut shown).unwrap();
+            assert_eq!(u32::from_ne_bytes(shown), 0b110);
+        }
+        let mut pending = [1; 8];
+        region.read(PENDING, &mut pending).unwrap();
+        assert_eq!(pending, [0; 8]);
+        assert_eq!(region.read(DATA, &mut [0; 8]), Err(Error::NoData));
+        dut.reset();
+        let mut shown = [0; 4];
+        let mut region = view.access(&mut dut, &section);
+        region.read(STATE, &mut shown).unwrap();
+        assert_eq!(u32::from_ne_bytes(shown), RUNNING);
+    }
 }

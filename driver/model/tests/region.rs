@@ -34,6 +34,12 @@ pub(crate) const RESUMING: u32 = 0b100;
 
 pub(crate) struct Memory(RefCell<Vec<u8>>);
 
+impl Memory {
+    pub(crate) fn new(len: usize) -> Self {
+        Self(RefCell::new(vec![0; len]))
+    }
+}
+
 impl Section for Memory {
     fn len(&self) -> usize {
         self.0.borrow().len()
@@ -71,7 +77,7 @@ impl Card {
         Self {
             dut: dut(list),
             view: View::new(DATA),
-            section: Memory(RefCell::new(vec![0; len])),
+            section: Memory::new(len),
         }
     }
 
