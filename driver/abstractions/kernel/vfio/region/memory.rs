@@ -55,7 +55,8 @@ impl Memory {
             return Err(EINVAL);
         }
         let layout = Layout::from_size_align(size, PAGE_SIZE).map_err(|_| EINVAL)?;
-        let flags = GFP_KERNEL_ACCOUNT | __GFP_ZERO;
+        // A user who is at a limit is told so, and has no way to fill the log.
+        let flags = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN;
         let base = Vmalloc::alloc(layout, flags, NumaNode::NO_NODE)?.cast();
         // INVARIANT: It was just allocated.
         let memory = Self { base, layout };
