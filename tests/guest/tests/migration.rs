@@ -8,7 +8,7 @@ use guest::contents::{assert_contents, contents, fill, look, LIST};
 use guest::pci::{self, INTX};
 use guest::stream::{load, save, Stream};
 use guest::uart::*;
-use guest::{Event, Mdev, Parent, Port, Test, Type};
+use guest::{Event, Mdev, Port, Test, Type};
 use vmig_vfio::{Attach, Errno, MigrationFlags, State};
 
 fn card() -> Mdev {
@@ -81,30 +81,6 @@ fn the_bytes_are_a_function_of_the_state() {
     );
     Port::new(&source, 1).set(SCR, 0xff);
     assert_ne!(save(&source), stream);
-}
-
-#[test]
-fn a_device_moves_between_generations_if_its_list_allows() {
-    let _test = Test::begin();
-    let parent = Parent::live("old", 1);
-    let old = parent.kind("serial-var").new_device_with("ports=2");
-    // Generation 1 has neither auto-flow nor line-stats, so they must be off.
-    let new = Type::default_parent("serial-var").new_device_with("ports=2 fifo-size=16");
-    for (from, to) in [(&old, &new), (&new, &old)] {
-        let (source, destination) = (from.device(), to.device());
-        let port = Port::new(&source, 1);
-        port.fifos(false);
-        port.send(b"across");
-        load(&destination, &save(&source)).unwrap();
-        let port = Port::new(&destination, 1);
-        assert_eq!(port.receive(), b"across");
-    }
-    new.set("line-stats", "on").unwrap();
-    let (old, new) = (old.device(), new.device());
-    assert_eq!(
-        load(&old, &save(&new)).unwrap_err().errno(),
-        Some(Errno::EXDEV)
-    );
 }
 
 #[test]
