@@ -54,6 +54,7 @@ pub(crate) const fn vfio(number: u8) -> libc::Ioctl {
 pub(crate) const VFIO_DEVICE_GET_INFO: libc::Ioctl = vfio(7);
 pub(crate) const VFIO_DEVICE_RESET: libc::Ioctl = vfio(11);
 pub(crate) const VFIO_DEVICE_FEATURE: libc::Ioctl = vfio(17);
+pub(crate) const VFIO_DEVICE_BIND_IOMMUFD: libc::Ioctl = vfio(18);
 pub(crate) const VFIO_MIG_GET_PRECOPY_INFO: libc::Ioctl = vfio(21);
 
 /// Two pages: a page with data that may be read-only, and one that cannot be touched at all.
@@ -251,6 +252,7 @@ mod tests {
     #[test]
     fn requests_have_the_numbers_of_the_header() {
         assert_eq!(VFIO_DEVICE_FEATURE, 0x3b75);
+        assert_eq!(VFIO_DEVICE_BIND_IOMMUFD, 0x3b76);
         assert_eq!(VFIO_MIG_GET_PRECOPY_INFO, 0x3b79);
     }
 

@@ -31,7 +31,9 @@ use crate::{
     },
     stream::difference,
     verdict::{
+        broken,
         check,
+        errno_shown,
         held_with,
         Call,
         Held,
@@ -109,6 +111,10 @@ fn mapped(old: &Old, transactions: &Transactions) -> Result<bool, Unheld> {
         let size = usize::try_from(area.size).own("the size of the area")?;
         let memory = region.map(area.offset, size);
         let memory = memory.must("mmap() of the data section")?;
+        // An earlier stream may have left the very same bytes.
+        let zeros = vec![0; data.len().min(4096)];
+        old.write(offset, &zeros)?
+            .map_err(|errno| broken("the data section can be written", errno_shown(errno)))?;
         memory.write(start, data).own("writing to a mapping")?;
         let done = region.write_u64(DATA_SIZE, data.len() as u64);
         done.must("writing data_size after data were written through a mapping")?;
