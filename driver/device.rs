@@ -7,6 +7,8 @@
 //! waits for a user; after each call of the engine [`Card::settle`] tells the users what came of it.
 #![forbid(unsafe_code)]
 
+#[cfg(vmig_faults)]
+mod faults;
 mod irq;
 mod migration;
 mod operations;
@@ -39,17 +41,18 @@ use kernel_vfio::{
         }, //
     },
 };
+#[cfg(not(vmig_faults))]
+use vmig_model::engine::Engine;
 use vmig_model::{
     device::Device as _,
-    engine::{
-        buffer_len,
-        Engine, //
-    },
+    engine::buffer_len,
     serial,
     types::DeviceType,
     values::Values, //
 };
 
+#[cfg(vmig_faults)]
+use self::faults::Engine;
 use crate::{
     errno,
     parents::{

@@ -30,9 +30,12 @@ use vmig_model::device::{
     Region, //
 };
 
+#[cfg(vmig_faults)]
+use super::faults::region as v1;
+#[cfg(not(vmig_faults))]
+use super::v1;
 use super::{
     irq,
-    v1,
     Card, //
 };
 use crate::errno;
@@ -95,7 +98,7 @@ impl Operations for Card {
         caps: &mut InfoCap<'_>,
     ) -> Result<region::Info> {
         if v1::is_index(index) {
-            return v1::info(caps);
+            return v1::info(device, caps);
         }
         let Some(region) = region(index) else {
             return Ok(region::Info::default());

@@ -47,7 +47,7 @@ const INDEX: u32 = region::PCI_COUNT;
 
 /// Where the data section begins: the first page is the structure, which cannot be mapped.
 // CAST: A page's size is no more than `u64` holds.
-const DATA_OFFSET: u64 = PAGE_SIZE as u64;
+pub(super) const DATA_OFFSET: u64 = PAGE_SIZE as u64;
 
 const _: () = assert!(DATA_OFFSET >= HEADER_LEN);
 
@@ -55,6 +55,10 @@ const _: () = assert!(DATA_OFFSET >= HEADER_LEN);
 const DATA_LEN: usize = 1 << 20;
 
 const _: () = assert!(DATA_LEN % PAGE_SIZE == 0);
+
+/// Size of the region, in bytes.
+// CAST: 1 MiB. NO-OVERFLOW: Both are small.
+pub(super) const END: u64 = DATA_OFFSET + DATA_LEN as u64;
 
 /// Number of regions that a card has beyond those of every PCI device.
 pub(super) fn count() -> u32 {
@@ -123,17 +127,16 @@ impl State {
 }
 
 /// Describes the region.
-pub(super) fn info(caps: &mut InfoCap<'_>) -> Result<region::Info> {
+pub(super) fn info(_device: &Device<Card, Open>, caps: &mut InfoCap<'_>) -> Result<region::Info> {
     caps.add_type(region::TYPE_MIGRATION, region::SUBTYPE_MIGRATION)?;
-    // CAST: 1 MiB.
-    let size = DATA_LEN as u64;
     caps.add_sparse_mmap(&[Area {
         offset: DATA_OFFSET,
-        size,
+        // CAST: 1 MiB.
+        size: DATA_LEN as u64,
     }])?;
     Ok(region::Info {
         flags: region::Info::READ | region::Info::WRITE | region::Info::MMAP,
-        size: DATA_OFFSET.checked_add(size).ok_or(EOVERFLOW)?,
+        size: END,
     })
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! The files that vmig adds to the directory of a device: `migration/<param>` and
-//! `vmig/{in_use,keep,refusal}`.
+//! `vmig/{in_use,keep,refusal}`; with faults on purpose also `vmig/fault`, see `device/faults.rs`.
 #![forbid(unsafe_code)]
 
 use kernel::{
@@ -130,12 +130,16 @@ impl Status {
     const IN_USE: usize = 0;
     const KEEP: usize = 1;
     const REFUSAL: usize = 2;
+    #[cfg(vmig_faults)]
+    const FAULT: usize = 3;
 
     fn files() -> Result<KVec<Attribute>> {
         let mut files = KVec::new();
         files.push(Attribute::new("in_use", Mode::Read)?, GFP_KERNEL)?;
         files.push(Attribute::new("keep", Mode::ReadWrite)?, GFP_KERNEL)?;
         files.push(Attribute::new("refusal", Mode::Read)?, GFP_KERNEL)?;
+        #[cfg(vmig_faults)]
+        files.push(Attribute::new("fault", Mode::ReadWrite)?, GFP_KERNEL)?;
         Ok(files)
     }
 }
@@ -147,6 +151,8 @@ impl GroupOperations for Status {
             Self::IN_USE => Ok(writeln!(out, "{}", u32::from(card.in_use()))?),
             Self::KEEP => Ok(writeln!(out, "{}", u32::from(card.keep()))?),
             Self::REFUSAL => card.refusal(out),
+            #[cfg(vmig_faults)]
+            Self::FAULT => card.fault_show(out),
             _ => Err(EIO),
         }
     }
@@ -155,6 +161,8 @@ impl GroupOperations for Status {
         let keep = match (attribute, text(data)?) {
             (Self::KEEP, "0") => false,
             (Self::KEEP, "1") => true,
+            #[cfg(vmig_faults)]
+            (Self::FAULT, name) => return self.0.card.fault_store(name),
             _ => return Err(EINVAL),
         };
         self.0.card.set_keep(keep);

@@ -150,6 +150,12 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         Error::Internal
     }
 
+    /// Breaks the device inside, in modules with faults on purpose.
+    #[cfg(vmig_faults)]
+    pub fn break_down(&mut self) {
+        let _ = self.fail();
+    }
+
     /// Encodes a record at the end of the buffer. `None` if there is no room for it.
     fn append(&mut self, fill: impl FnOnce(&mut Payload<'_>) -> Option<u16>) -> Option<usize> {
         let room = self.buffer.as_mut().get_mut(self.save.filled..)?;
