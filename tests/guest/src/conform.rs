@@ -61,7 +61,7 @@ fn form(attach: Attach) -> AttachForm {
 }
 
 /// The command with the same options, but for the job.
-fn starter(options: &Options) -> Starter {
+pub fn starter(options: &Options) -> Starter {
     let mut arguments = vec![
         "conform".to_owned(),
         options.directory.display().to_string(),

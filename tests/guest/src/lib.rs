@@ -32,6 +32,7 @@ pub mod sysfs;
 pub mod table;
 pub mod test;
 pub mod traced;
+pub mod tracer;
 pub mod uart;
 pub mod user;
 pub mod wait;

@@ -46,6 +46,15 @@ pub fn load_with(name: &str, parameters: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Loads the module in `file`, which no index has. What it needs is loaded already.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn load_file(file: &Path) -> io::Result<()> {
+    insert(file, "")
+}
+
 /// Unloads the module `name`, and nothing else.
 ///
 /// # Errors

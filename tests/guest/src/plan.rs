@@ -8,6 +8,7 @@
 //! | `module=NAME` | load it first; may come several times |
 //! | `suite=NAME` | run this one of `/tests` (or `kunit`); several times; none: all |
 //! | `filter=TEXT` | only tests whose name contains it |
+//! | `thorough=TEXT` | write it to `/run/thorough`, which the suite `faults` reads |
 //! | `provoke=WHAT` | misbehave in the end, see [`crate::provoke`] |
 
 /// What to run.
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) suites: Vec<String>,
     /// Passed on to the test programs.
     pub(crate) filter: Option<String>,
+    /// What the suite `faults` is to check with all statements.
+    pub(crate) thorough: Option<String>,
     /// What to do wrong, so that the harness can be seen to notice.
     pub(crate) provoke: Option<String>,
 }
@@ -49,6 +52,7 @@ impl Plan {
                 Some(("module", name)) => plan.modules.push(name.to_owned()),
                 Some(("suite", name)) => plan.suites.push(name.to_owned()),
                 Some(("filter", text)) => plan.filter = Some(text.to_owned()),
+                Some(("thorough", text)) => plan.thorough = Some(text.to_owned()),
                 Some(("provoke", what)) => plan.provoke = Some(what.to_owned()),
                 _ => return Err(word),
             }
@@ -69,12 +73,13 @@ mod tests {
     fn words_are_read() {
         assert_eq!(parse(""), Ok(Plan::default()));
         assert_eq!(
-            parse("mode=demo module=a module=b suite=s filter=a=b provoke=mute"),
+            parse("mode=demo module=a module=b suite=s filter=a=b thorough=t provoke=mute"),
             Ok(Plan {
                 mode: Mode::Demo,
                 modules: vec!["a".into(), "b".into()],
                 suites: vec!["s".into()],
                 filter: Some("a=b".into()),
+                thorough: Some("t".into()),
                 provoke: Some("mute".into()),
             })
         );

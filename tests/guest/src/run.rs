@@ -38,6 +38,9 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> io::Result<bool> {
             return Ok(false);
         }
     }
+    if let Some(text) = &plan.thorough {
+        fs::write("/run/thorough", text)?;
+    }
     if plan.mode == Mode::Demo {
         return program("demo", &mut Command::new("/bin/demo"), report);
     }

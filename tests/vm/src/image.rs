@@ -8,6 +8,7 @@
 //! | `/tests/NAME` | the guest tests, one libtest binary per file |
 //! | `/bin/vmig`, `/bin/demo`, ... | the command, the demo and its tools |
 //! | `/bin/busybox` | a shell, for people; init links its applets into `/bin` |
+//! | `/lib/faults/vmig.ko` | the module that breaks rules on purpose, if a suite wants it |
 //! | `/lib/modules/RELEASE/` | the kernel's modules and `extra/vmig.ko`, with `modules.dep` |
 
 use std::fs::{self, File};
@@ -22,12 +23,14 @@ use crate::paths::Paths;
 use crate::programs::Program;
 use crate::step;
 
-/// Writes the image to `dir/initrd` and returns its path. `module` is `vmig.ko`.
+/// Writes the image to `dir/initrd` and returns its path. `module` is `vmig.ko`, `faults` the one
+/// that breaks rules on purpose.
 pub(crate) fn write(
     paths: &Paths,
     dir: &Path,
     kernel: &Kernel,
     module: &Path,
+    faults: Option<&Path>,
     programs: &[Program],
 ) -> Result<PathBuf> {
     let place = dir.join("initrd");
@@ -44,6 +47,9 @@ pub(crate) fn write(
             (false, name) => format!("bin/{name}"),
         };
         archive.file(&path, &read(&program.file)?)?;
+    }
+    if let Some(faults) = faults {
+        archive.file("lib/faults/vmig.ko", &read(faults)?)?;
     }
     archive.file("bin/busybox", &read(&paths.root()?.join("bin/busybox"))?)?;
     // The kernel calls it for `request_module`.

@@ -37,6 +37,7 @@ usage: cargo vmtest VERB
   check                  what needs no VM and no build root
   modules                vmig.ko for the VM's kernel
   boot [SUITE [FILTER]]  guest tests only: all, one suite, or some tests of it
+  faults PART            all statements for the faults with PART in their name
   selftest               runs that the harness has to judge as failed
   demo                   the demonstration
   conform-mtty           the table in tests/CONFORMANCE.md anew
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         ["boot"] => verbs::boot(None, None),
         ["boot", suite] => verbs::boot(Some(suite), None),
         ["boot", suite, filter] => verbs::boot(Some(suite), Some(filter)),
+        ["faults", part] => verbs::faults(part),
         ["modules"] => verbs::modules(),
         ["selftest"] => verbs::selftest(),
         ["demo"] => verbs::demo(),

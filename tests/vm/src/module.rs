@@ -18,6 +18,8 @@ pub(crate) enum Pass {
     Build,
     /// The same with clippy in place of rustc, with the kernel's configuration of it.
     Clippy,
+    /// A module that breaks rules on purpose, for the suite `faults`.
+    Faults,
 }
 
 /// Runs `pass` over the module and returns its output directory. A warning is an error.
@@ -27,6 +29,7 @@ pub(crate) fn build(paths: &Paths, kernel: &Kernel, pass: Pass) -> Result<PathBu
     let (name, extra) = match pass {
         Pass::Build => ("module", None),
         Pass::Clippy => ("module-clippy", Some("CLIPPY=1")),
+        Pass::Faults => ("module-faults", Some("VMIG_FAULTS=1")),
     };
     let out = paths.work.join(name);
     let _held = cache::lock(&paths.work.join(format!("{name}.lock")))?;
@@ -58,8 +61,24 @@ pub(crate) fn build(paths: &Paths, kernel: &Kernel, pass: Pass) -> Result<PathBu
     if !out.join("driver/vmig.ko").exists() {
         bail!("{name}: no driver/vmig.ko in {}", out.display());
     }
+    if pass != Pass::Clippy {
+        expect_faults(&out.join("driver/vmig.ko"), pass == Pass::Faults)?;
+    }
     fs::write(&stamp, key)?;
     Ok(out)
+}
+
+/// `module` is one that breaks rules on purpose if and only if it is `meant` to.
+fn expect_faults(module: &Path, meant: bool) -> Result<()> {
+    // The name of one of them.
+    const NAME: &[u8] = b"opens-stopped";
+    let bytes = fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+    let has = bytes.windows(NAME.len()).any(|window| window == NAME);
+    match (has, meant) {
+        (true, false) => bail!("{} has faults in it", module.display()),
+        (false, true) => bail!("{} has no faults in it", module.display()),
+        _ => Ok(()),
+    }
 }
 
 /// The first line that gcc, rustc, clippy or modpost means as a warning.
@@ -97,6 +116,17 @@ fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let module = dir.path().join("vmig.ko");
+        for (bytes, has) in [("x", false), ("a\0opens-stopped\0b", true)] {
+            fs::write(&module, bytes).unwrap();
+            assert_eq!(expect_faults(&module, true).is_ok(), has);
+            assert_eq!(expect_faults(&module, false).is_ok(), !has);
+        }
+    }
 
     #[test]
     fn warnings_are_found() {

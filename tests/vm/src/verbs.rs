@@ -76,6 +76,18 @@ pub(crate) fn boot(suite: Option<&str>, filter: Option<&str>) -> Result<bool> {
     Ok(report.finish())
 }
 
+/// Which statements of the conformance suite notice faults whose name has `part` in it?
+pub(crate) fn faults(part: &str) -> Result<bool> {
+    let paths = Paths::find()?;
+    let mut report = Report::default();
+    if let Some(parts) = report.step("build", || Parts::ensure(&paths)) {
+        if let Some(judgement) = report.step("VM", || parts.faults(&paths, part)) {
+            report.judged("VM", judgement);
+        }
+    }
+    Ok(report.finish())
+}
+
 /// Does the harness notice what it should?
 pub(crate) fn selftest() -> Result<bool> {
     let paths = Paths::find()?;

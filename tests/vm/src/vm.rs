@@ -2,7 +2,7 @@
 
 //! One VM run from sources to judgement.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -19,6 +19,9 @@ use crate::{image, qemu};
 
 /// Loaded before anything runs: the module, and what user programs open by its device nodes.
 const MODULES: &[&str] = &["iommufd", "vfio_iommu_type1", "vmig"];
+
+/// The suite that needs the module that breaks rules on purpose.
+const FAULTS: &str = "faults";
 
 /// All that a VM is made of.
 #[derive(Debug)]
@@ -96,6 +99,19 @@ impl Parts {
         Ok((run.judgement, run.channel))
     }
 
+    /// Runs the suite `faults` with all statements, for the faults whose name has `part` in it.
+    pub(crate) fn faults(&self, paths: &Paths, part: &str) -> Result<Judgement> {
+        let suite = FAULTS.to_owned();
+        let words = vec![format!("suite={suite}"), format!("thorough={part}")];
+        let wanted = Wanted {
+            suites: vec![suite],
+            filtered: false,
+            counted: true,
+        };
+        let run = self.run(paths, words, &wanted, qemu::SILENCE, &mut Screen::tests())?;
+        Ok(run.show())
+    }
+
     /// Runs the demo.
     pub(crate) fn demo(&self, paths: &Paths) -> Result<Judgement> {
         let wanted = Wanted {
@@ -132,7 +148,7 @@ impl Parts {
 
     /// A shell on this terminal.
     pub(crate) fn shell(&self, paths: &Paths) -> Result<()> {
-        let (dir, initrd) = self.image(paths)?;
+        let (dir, initrd) = self.image(paths, None)?;
         qemu::shell(
             paths,
             &self.kernel,
@@ -143,13 +159,14 @@ impl Parts {
         Ok(())
     }
 
-    fn image(&self, paths: &Paths) -> Result<(RunDir, PathBuf)> {
+    fn image(&self, paths: &Paths, faults: Option<&Path>) -> Result<(RunDir, PathBuf)> {
         let dir = RunDir::new(&paths.work)?;
         let initrd = image::write(
             paths,
             dir.path(),
             &self.kernel,
             &self.module,
+            faults,
             &self.programs,
         )?;
         Ok((dir, initrd))
@@ -163,7 +180,11 @@ impl Parts {
         silence: Duration,
         screen: &mut Screen,
     ) -> Result<Run> {
-        let (dir, initrd) = self.image(paths)?;
+        let faults = match wanted.suites.iter().any(|suite| suite == FAULTS) {
+            true => Some(module::build(paths, &self.kernel, Pass::Faults)?.join("driver/vmig.ko")),
+            false => None,
+        };
+        let (dir, initrd) = self.image(paths, faults.as_deref())?;
         let mut output = |bytes: &[u8]| screen.show(bytes);
         let ended = qemu::run(
             paths,
