@@ -2,10 +2,13 @@
 
 //! What a verb works with: the system, the streams, the global options.
 
-use std::io::{
-    BufWriter,
-    Read,
-    Write, //
+use std::{
+    io::{
+        BufWriter,
+        Read,
+        Write, //
+    },
+    mem::ManuallyDrop,
 };
 
 use anstyle::Style;
@@ -47,6 +50,10 @@ use crate::{
         message_line, //
     },
 };
+
+/// What was read, which stays until the process ends, and that is soon: giving the memory of a fleet
+/// back piece by piece takes nearly as long as judging it.
+pub type Records = ManuallyDrop<Vec<Record>>;
 
 /// The streams of a run.
 pub struct Io<'a> {
@@ -273,13 +280,29 @@ impl<'a> Context<'a> {
     ///
     /// [`Failure::Usage`] if standard input is to be read more than once. What cannot be read is
     /// part of the records.
-    pub fn sources(&mut self, texts: &[String]) -> Result<Vec<Record>, Failure> {
+    pub fn sources(&mut self, texts: &[String]) -> Result<Records, Failure> {
         read_once(texts.iter().map(String::as_str))?;
-        let mut records = source::read(texts, &self.system, self.io.stdin);
+        let records = source::read_for_verdicts(texts, &self.system, self.io.stdin);
+        Ok(self.settled(records))
+    }
+
+    /// As [`Context::sources`], with the documents themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::sources`].
+    pub fn documents(&mut self, texts: &[String]) -> Result<Records, Failure> {
+        read_once(texts.iter().map(String::as_str))?;
+        let records = source::read(texts, &self.system, self.io.stdin);
+        Ok(self.settled(records))
+    }
+
+    fn settled(&mut self, records: Vec<Record>) -> Records {
+        let mut records = ManuallyDrop::new(records);
         let stale = source::settle(&mut records);
         let odd = records.iter().flat_map(|record| &record.warnings);
         self.warnings(odd.chain(&stale));
-        Ok(records)
+        records
     }
 
     /// Reads the list and the sources that the command line names.
@@ -291,7 +314,7 @@ impl<'a> Context<'a> {
         &mut self,
         from: &FromList,
         texts: &[String],
-    ) -> Result<(List, Vec<Record>), Failure> {
+    ) -> Result<(List, Records), Failure> {
         let all = texts.iter().chain([&from.list]);
         read_once(all.map(String::as_str))?;
         Ok((self.list(from)?, self.sources(texts)?))
@@ -306,7 +329,7 @@ impl<'a> Context<'a> {
         &mut self,
         texts: &[String],
         args: &Narrow,
-    ) -> Result<(Vec<Record>, fleet::Narrow), Failure> {
+    ) -> Result<(Records, fleet::Narrow), Failure> {
         let mut records = self.sources(texts)?;
         if let Some(age) = args.max_age {
             fleet::expire(&mut records, age, self.system.now);
@@ -328,7 +351,7 @@ impl<'a> Context<'a> {
         &mut self,
         texts: &[String],
         args: &Narrow,
-    ) -> Result<(Vec<Record>, fleet::Narrow), Failure> {
+    ) -> Result<(Records, fleet::Narrow), Failure> {
         let (records, narrow) = self.narrowed(texts, args)?;
         let offers = records.iter().flat_map(|record| &record.implementations);
         let included = offers.filter(|offer| narrow.includes(offer));

@@ -8,6 +8,7 @@ use anstyle::{
     AnsiColor,
     Style, //
 };
+use unicode_width::UnicodeWidthStr;
 use vmig::verdict::Verdict;
 
 /// Whether a terminal could take `c` for something else than a character to show: control
@@ -27,7 +28,9 @@ fn is_active(c: char) -> bool {
 /// assert_eq!(escape("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
 /// ```
 pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_active) {
+    // Nearly all text is plain ASCII.
+    let plain = |b: u8| (b' '..0x7f).contains(&b);
+    if text.bytes().all(plain) || !text.contains(is_active) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
@@ -63,13 +66,17 @@ pub fn message_lines(text: &str) -> String {
 
 fn cut(text: &str, limit: usize) -> String {
     // First what is surely too long, so that a whole file is not escaped for nothing.
-    let (text, whole) = match text.char_indices().nth(limit) {
-        Some((end, _)) => (text.get(..end).unwrap_or_default(), false),
+    let end = |text: &str| match text.len() > limit {
+        true => text.char_indices().nth(limit).map(|(end, _)| end),
+        false => None,
+    };
+    let (text, whole) = match end(text) {
+        Some(end) => (text.get(..end).unwrap_or_default(), false),
         None => (text, true),
     };
     let escaped = escape(text);
-    match escaped.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}...", escaped.get(..end).unwrap_or_default()),
+    match end(&escaped) {
+        Some(end) => format!("{}...", escaped.get(..end).unwrap_or_default()),
         None if whole => escaped.into_owned(),
         None => format!("{escaped}..."),
     }
@@ -103,34 +110,43 @@ pub fn escape_json(text: &str) -> Cow<'_, str> {
 
 /// A table: columns separated by two spaces, widths from the content.
 pub struct Table {
-    table: comfy_table::Table,
+    widths: Vec<usize>,
+    rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with this head.
     pub fn new(head: &[&str]) -> Self {
-        let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING);
-        table.set_header(head);
-        Self { table }
+        let mut table = Self {
+            widths: vec![0; head.len()],
+            rows: Vec::new(),
+        };
+        table.row(head);
+        table
     }
 
     /// One more row. The cells are escaped here, and cut where they are very wide.
     pub fn row<T: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = T>) {
         let cells = cells.into_iter();
-        self.table
-            .add_row(cells.map(|cell| cut(cell.as_ref(), CELL_MAX)));
+        let row: Vec<String> = cells.map(|cell| cut(cell.as_ref(), CELL_MAX)).collect();
+        for (width, cell) in self.widths.iter_mut().zip(&row) {
+            *width = cell.width().max(*width);
+        }
+        self.rows.push(row);
     }
 
     /// The lines, without white space at their ends; the first is the head.
-    pub fn lines(mut self) -> Vec<String> {
-        for column in self.table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        self.table
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect()
+    pub fn lines(self) -> Vec<String> {
+        let line = |row: &Vec<String>| {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&self.widths) {
+                line.push_str(cell);
+                line.extend(std::iter::repeat_n(' ', width - cell.width() + 2));
+            }
+            line.truncate(line.trim_end().len());
+            line
+        };
+        self.rows.iter().map(line).collect()
     }
 }
 

@@ -197,7 +197,7 @@ fn one(
         answer.honoured = Some(chosen.honoured.iter().map(|i| chooser.name(*i)).collect());
     }
     if options.explain {
-        answer.explain = Some(explain::explain(&chooser, &chosen));
+        answer.explain = Some(explain::explain(&chooser, &chosen).map_err(too_complex)?);
     }
     let Chosen { list, profile, .. } = chosen;
     answer.params = Some(chooser.params(&list));

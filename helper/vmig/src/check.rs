@@ -21,7 +21,10 @@
 //! # Ok::<(), vmig::error::Error>(())
 //! ```
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::Arc, //
+};
 
 use crate::{
     document::{
@@ -49,13 +52,24 @@ use crate::{
 /// The answer about one implementation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The verdict; never [`Verdict::Unknown`].
+    /// The verdict; never [`Verdict::Unknown`] about what was read.
     pub verdict: Verdict,
     /// Every reason that speaks against it, ordered by code, parameter and index.
     pub reasons: Vec<Reason>,
     /// The full set to write at the destination: a value for each of its parameters. There unless
     /// the verdict is incompatible.
     pub apply: Option<Params>,
+}
+
+impl Outcome {
+    /// Of what could not be read.
+    pub(crate) const fn unknown() -> Self {
+        Self {
+            verdict: Verdict::Unknown,
+            reasons: Vec::new(),
+            apply: None,
+        }
+    }
 }
 
 /// Judges `list` against what `document` says about its model `model`.
@@ -119,7 +133,7 @@ fn judge_params(list: &BTreeMap<String, Given>, off: Option<&Params>, model: &Mo
     let apply = if verdict.is_no() {
         None
     } else {
-        let effect = |(name, param): (&String, &Param)| {
+        let effect = |(name, param): (&String, &Arc<Param>)| {
             Some((name.clone(), in_effect(list.get(name), param)?))
         };
         model.params.iter().map(effect).collect()

@@ -148,11 +148,13 @@ impl Compare {
         let names: Vec<&str> = names.into_iter().collect();
         let mut params = models().flat_map(|model| model.params.values());
         answer.certain = !params.any(|param| param.accepted == Set::Any);
-        let (a, b) = (Side::new(&a, &names), Side::new(&b, &names));
-        answer.result = relation(&a, &b, &names).map_err(|TooComplex| {
+        let too_complex = |TooComplex| {
             let message = format!("the constraints of {model} are beyond the work limit");
             Error::new(Code::TooComplex, a_name, message)
-        })?;
+        };
+        let a = Side::new(&a, &names).map_err(too_complex)?;
+        let b = Side::new(&b, &names).map_err(too_complex)?;
+        answer.result = relation(&a, &b, &names).map_err(too_complex)?;
         if answer.result != Relation::Identical {
             let responsible = responsible(&a, &b, &names);
             answer.responsible = responsible
@@ -199,12 +201,13 @@ struct Side {
 }
 
 impl Side {
-    fn new(groups: &[Vec<&Model>], names: &Names<'_>) -> Self {
+    fn new(groups: &[Vec<&Model>], names: &Names<'_>) -> Result<Self, TooComplex> {
         let alternative = |model: &&Model| Alternative::new(model, names, Level::Possible);
-        let mut accept: Vec<Vec<Alternative>> = groups
-            .iter()
+        let groups_of = groups.iter();
+        let accept: Result<Vec<Vec<Alternative>>, TooComplex> = groups_of
             .map(|group| group.iter().map(alternative).collect())
             .collect();
+        let mut accept = accept?;
         accept.sort();
         accept.dedup();
         let constraints = groups.iter().flatten().flat_map(|model| {
@@ -213,10 +216,10 @@ impl Side {
                 (when, literals(&constraint.then, model, names).collect())
             })
         });
-        Self {
+        Ok(Self {
             accept,
             constraints: constraints.collect(),
-        }
+        })
     }
 
     fn space(&self, names: &Names<'_>) -> Space {
@@ -272,9 +275,44 @@ fn within(
         if a.accept.contains(alternatives) {
             continue;
         }
-        let mut refused = a.space(names);
+        let all = a.space(names);
+        if let [only] = alternatives.as_slice() {
+            // Each way by itself: there are many, and most are seen to be none at once.
+            for refusal in only.refusals() {
+                budget.spend(refusal.len())?;
+                if refusal
+                    .iter()
+                    .any(|(param, set)| all.sets[*param].is_disjoint(set))
+                {
+                    continue;
+                }
+                budget.spend(names.len())?;
+                let mut refused = all.clone();
+                for (param, set) in &refusal {
+                    refused.restrict(*param, set);
+                }
+                if refused.has_list(orders, budget)? {
+                    return Ok(false);
+                }
+            }
+            continue;
+        }
+        let mut refused = all;
         for alternative in alternatives {
-            refused.add(alternative.refusals());
+            let ways = alternative.sets.len() + alternative.rules.len();
+            // The ways are compared with each other, parameter by parameter.
+            budget.spend(ways.saturating_mul(ways).saturating_mul(2 * names.len()))?;
+            let refusal = |refusal: Vec<(usize, Elements)>| {
+                let mut sets = vec![Elements::all(); names.len()];
+                for (param, set) in refusal {
+                    sets[param] = set;
+                }
+                Alternative {
+                    sets,
+                    rules: Vec::new(),
+                }
+            };
+            refused.add(alternative.refusals().map(refusal).collect());
         }
         if refused.has_list(orders, budget)? {
             return Ok(false);

@@ -5,13 +5,12 @@
 //! Unlike [`crate::set::Set`] these know "absent", mix types, and have complements, so that every
 //! question about lists becomes a question about such sets.
 
-use std::collections::BTreeSet;
-
 use crate::{
     document::Param,
     set::{
         Ints,
-        Set, //
+        Set,
+        StrSet, //
     },
     value::{
         Type,
@@ -55,8 +54,8 @@ pub(crate) enum Level {
 /// Strs: these, or all but these.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Strs {
-    Only(BTreeSet<String>),
-    Except(BTreeSet<String>),
+    Only(StrSet),
+    Except(StrSet),
 }
 
 impl Strs {
@@ -77,15 +76,16 @@ impl Strs {
     fn intersection(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::Only(set), rest) | (rest, Self::Only(set)) => {
-                Self::Only(set.iter().filter(|s| rest.contains(s)).cloned().collect())
+                Self::Only(set.filtered(|s| rest.contains(s)))
             }
-            (Self::Except(a), Self::Except(b)) => Self::Except(a.union(b).cloned().collect()),
+            (Self::Except(a), Self::Except(b)) => Self::Except(a.union(b)),
         }
     }
 
     fn is_subset(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Only(set), other) => set.iter().all(|s| other.contains(s)),
+            (Self::Only(a), Self::Only(b)) => a.is_subset(b),
+            (Self::Only(a), Self::Except(b)) => !a.iter().any(|s| b.contains(s)),
             (Self::Except(a), Self::Except(b)) => b.is_subset(a),
             (Self::Except(_), Self::Only(_)) => false,
         }
@@ -98,7 +98,7 @@ impl Strs {
     /// The byte-wise smallest of them.
     pub(crate) fn smallest(&self) -> Option<String> {
         match self {
-            Self::Only(set) => set.first().cloned(),
+            Self::Only(set) => set.first().map(str::to_owned),
             Self::Except(set) => {
                 // Values have no NUL, so this is how the texts begin in their order.
                 let mut text = String::new();
@@ -110,7 +110,7 @@ impl Strs {
         }
     }
 
-    pub(crate) fn named(&self) -> &BTreeSet<String> {
+    pub(crate) fn named(&self) -> &StrSet {
         match self {
             Self::Only(set) | Self::Except(set) => set,
         }
@@ -133,7 +133,7 @@ impl Elements {
             absent: false,
             bools: [false; 2],
             ints: Ints::default(),
-            strs: Strs::Only(BTreeSet::new()),
+            strs: Strs::Only(StrSet::default()),
         }
     }
 
@@ -156,10 +156,10 @@ impl Elements {
                 elements.bools = [bools.contains(&false), bools.contains(&true)];
             }
             (Set::Ints(ints), _) => elements.ints = ints.clone(),
-            (Set::Strs(strs), _) => elements.strs = Strs::Only(BTreeSet::clone(strs)),
+            (Set::Strs(strs), _) => elements.strs = Strs::Only(strs.clone()),
             (Set::Any, Type::Bool) => elements.bools = [true; 2],
             (Set::Any, Type::Int) => elements.ints = Ints::new(vec![(0, u64::MAX)]),
-            (Set::Any, Type::Str) => elements.strs = Strs::Except(BTreeSet::new()),
+            (Set::Any, Type::Str) => elements.strs = Strs::Except(StrSet::default()),
         }
         elements
     }
@@ -167,17 +167,17 @@ impl Elements {
     pub(crate) fn of(elements: impl IntoIterator<Item = Element>) -> Self {
         let mut set = Self::none();
         let mut ints = Vec::new();
-        let mut strs = BTreeSet::new();
+        let mut strs = Vec::new();
         for element in elements {
             match element {
                 Element::Absent => set.absent = true,
                 Element::Value(Value::Bool(b)) => set.bools[usize::from(b)] = true,
                 Element::Value(Value::Int(n)) => ints.push((n, n)),
-                Element::Value(Value::Str(s)) => drop(strs.insert(s)),
+                Element::Value(Value::Str(s)) => strs.push(s),
             }
         }
         set.ints = Ints::new(ints);
-        set.strs = Strs::Only(strs);
+        set.strs = Strs::Only(strs.into_iter().collect());
         set
     }
 
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_smallest_str_that_is_not_named() {
-        let except = |names: &[&str]| Strs::Except(names.iter().map(|s| (*s).to_owned()).collect());
+        let except = |names: &[&str]| Strs::Except(names.iter().collect());
         assert_eq!(except(&["a"]).smallest().as_deref(), Some(""));
         assert_eq!(
             except(&["", "\u{1}"]).smallest().as_deref(),
@@ -273,7 +273,7 @@ mod tests {
             absent: true,
             bools: [true, false],
             ints: Ints::new(vec![(0, 3), (7, u64::MAX)]),
-            strs: Strs::Only(["x".to_owned()].into()),
+            strs: Strs::Only(["x"].into_iter().collect()),
         };
         assert!(set.clone().union(set.clone().complement()) == Elements::all());
         assert!(set.is_disjoint(&set.clone().complement()));

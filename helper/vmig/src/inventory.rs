@@ -2,19 +2,23 @@
 
 //! Inventories: what a host offers, as `vmig.inventory/1`.
 
+mod info;
+
 use std::sync::Arc;
 
 use serde::{
+    ser,
     Serialize,
     Serializer, //
 };
-use sha2::{
-    Digest,
-    Sha256, //
-};
 
+pub use self::info::Info;
+pub(crate) use self::info::{
+    Known,
+    Wanted, //
+};
 use crate::{
-    document::Document,
+    document::WARNINGS_MAX,
     error::Error,
     json::{
         Canonical,
@@ -27,40 +31,8 @@ use crate::{
 /// The schema.
 pub const SCHEMA: &str = "vmig.inventory/1";
 
-/// Migration information with what identifies it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Info {
-    /// What it says.
-    pub document: Document,
-    /// The document as it came, keys in byte order, no spaces.
-    pub json: String,
-    /// `sha256:` and the digest of `json` in hexadecimal.
-    pub digest: String,
-}
-
-impl Info {
-    /// Reads a document; `path` names it in errors.
-    ///
-    /// # Errors
-    ///
-    /// As [`Document::parse`].
-    pub fn parse(text: &[u8], path: &str) -> Result<Self, Error> {
-        let tree = Tree::parse(text, path)?;
-        Self::read(&At::root(tree.root(), path))
-    }
-
-    pub(crate) fn read(at: &At<'_, '_>) -> Result<Self, Error> {
-        let document = Document::read(at)?;
-        let json = serde_json::to_string(&Canonical(at.node))
-            .map_err(|error| at.malformed(error.to_string()))?;
-        let digest = format!("{:x}", Sha256::digest(&json));
-        Ok(Self {
-            document,
-            json,
-            digest: format!("sha256:{digest}"),
-        })
-    }
-}
+/// Implementations of an inventory.
+pub const IMPLEMENTATIONS_MAX: usize = 4096;
 
 /// The host that an inventory describes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -103,6 +75,11 @@ pub struct Implementation {
 impl Implementation {
     /// A bare document, about which nothing else is known.
     pub fn bare(info: Result<Info, Error>) -> Self {
+        Self::shared(info.map(Arc::new))
+    }
+
+    /// As [`Implementation::bare`], of a document that others have, too.
+    pub(crate) fn shared(info: Result<Arc<Info>, Error>) -> Self {
         Self {
             parent: None,
             kind: None,
@@ -112,7 +89,7 @@ impl Implementation {
             driver: String::new(),
             driver_version: None,
             free: None,
-            info: info.map(Arc::new),
+            info,
         }
     }
 
@@ -131,7 +108,11 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    pub(crate) fn read(at: &At<'_, '_>, warnings: &mut Vec<Error>) -> Result<Self, Error> {
+    pub(crate) fn read(
+        at: &At<'_, '_>,
+        known: &mut Known,
+        warnings: &mut Vec<Error>,
+    ) -> Result<Self, Error> {
         let text = |key| at.get(key)?.str().map(str::to_owned);
         let time = at.get("time")?;
         if !is_time(time.str()?) {
@@ -146,8 +127,12 @@ impl Inventory {
         };
         let items = at.get("implementations")?;
         let mut implementations = Vec::new();
+        if items.items()?.len() > IMPLEMENTATIONS_MAX {
+            let limit = format!("more than {IMPLEMENTATIONS_MAX} implementations");
+            return Err(items.malformed(limit));
+        }
         for at in items.items()? {
-            implementations.push(read_implementation(&at, warnings)?);
+            implementations.push(read_implementation(&at, known, warnings)?);
         }
         implementations.sort_by(|a, b| a.order().cmp(&b.order()));
         Ok(Self {
@@ -159,6 +144,7 @@ impl Inventory {
 
 fn read_implementation(
     at: &At<'_, '_>,
+    known: &mut Known,
     warnings: &mut Vec<Error>,
 ) -> Result<Implementation, Error> {
     let nullable = |key| Ok(at.get(key)?.str_or_null()?.map(str::to_owned));
@@ -177,11 +163,13 @@ fn read_implementation(
     let claimed = at.get("digest")?;
     let info = at.get("info")?;
     // A document that is bad inside hides no other implementation.
-    let info = Info::read(&info);
+    let info = known.read_inner(&info);
     if let Ok(info) = &info {
-        warnings.extend(info.document.warnings.iter().cloned());
-        if claimed.str()? != info.digest {
-            warnings.push(claimed.malformed(format!("wrong, `info` has {}", info.digest)));
+        let room = WARNINGS_MAX.saturating_sub(warnings.len());
+        warnings.extend(info.document.warnings.iter().take(room).cloned());
+        let digest = info.digest.as_deref().unwrap_or_default();
+        if claimed.str()? != digest && warnings.len() < WARNINGS_MAX {
+            warnings.push(claimed.malformed(format!("wrong, `info` has {digest}")));
         }
     }
     Ok(Implementation {
@@ -193,7 +181,7 @@ fn read_implementation(
         driver: at.get("driver")?.str()?.to_owned(),
         driver_version: optional("driver_version")?,
         free,
-        info: info.map(Arc::new),
+        info,
     })
 }
 
@@ -201,12 +189,17 @@ fn read_words(at: &At<'_, '_>) -> Result<Vec<String>, Error> {
     at.items()?.map(|at| at.str().map(str::to_owned)).collect()
 }
 
-/// The JSON form; implementations whose information could not be read are left out.
+/// The JSON form; implementations whose information could not be read are left out. There is none of
+/// documents that were read for verdicts only.
 impl Serialize for Inventory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut offers: Vec<&Implementation> = self.implementations.iter().collect();
         offers.sort_by(|a, b| a.order().cmp(&b.order()));
-        let forms = offers.into_iter().filter_map(form);
+        let forms = offers.into_iter().filter_map(|offer| {
+            let info = offer.info.as_ref().ok()?;
+            Some(form(offer, info))
+        });
+        let forms: Result<Vec<Form<'_>>, S::Error> = forms.collect();
         Document1 {
             schema: SCHEMA,
             host: &self.host.name,
@@ -214,7 +207,7 @@ impl Serialize for Inventory {
             time: &self.host.time,
             vmig: &self.host.vmig,
             kernel: &self.host.kernel,
-            implementations: forms.collect(),
+            implementations: forms?,
         }
         .serialize(serializer)
     }
@@ -251,9 +244,11 @@ struct Form<'a> {
     info: Text<'a>,
 }
 
-fn form(offer: &Implementation) -> Option<Form<'_>> {
-    let info = offer.info.as_ref().ok()?;
-    Some(Form {
+fn form<'a, E: ser::Error>(offer: &'a Implementation, info: &'a Info) -> Result<Form<'a>, E> {
+    let (Some(digest), Some(json)) = (&info.digest, &info.json) else {
+        return Err(E::custom("the document was read for verdicts only"));
+    };
+    Ok(Form {
         parent: offer.parent.as_deref(),
         kind: offer.kind.as_deref(),
         program: offer.program.as_deref(),
@@ -262,8 +257,8 @@ fn form(offer: &Implementation) -> Option<Form<'_>> {
         driver: &offer.driver,
         driver_version: offer.driver_version.as_deref(),
         free: offer.free,
-        digest: &info.digest,
-        info: Text(&info.json),
+        digest,
+        info: Text(json),
     })
 }
 
@@ -272,7 +267,7 @@ struct Text<'a>(&'a str);
 
 impl Serialize for Text<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let tree = Tree::parse(self.0.as_bytes(), "info").map_err(serde::ser::Error::custom)?;
+        let tree = Tree::parse(self.0.as_bytes(), "info").map_err(ser::Error::custom)?;
         Canonical(tree.root()).serialize(serializer)
     }
 }

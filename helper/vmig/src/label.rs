@@ -58,7 +58,10 @@ use crate::{
     },
     profile::Profiles,
     source::Record,
-    space::Alternative,
+    space::{
+        literals,
+        Alternative, //
+    },
 };
 
 /// Version of what is digested; every label begins with it.
@@ -224,7 +227,17 @@ pub fn label(name: &str, model: &Model) -> (String, bool) {
     let mut exact = true;
     for level in [Level::Compatible, Level::Possible] {
         let alternative = Alternative::new(model, &names, level);
-        exact &= accepted_set(name, &names, &alternative, &mut text);
+        let written = alternative.is_ok_and(|alternative| {
+            let table = Table::of(&alternative);
+            table.is_some_and(|table| {
+                accepted_set(name, &names, &alternative, &table, &mut text);
+                true
+            })
+        });
+        if !written {
+            as_declared(name, &names, model, level, &mut text);
+            exact = false;
+        }
     }
     (finished(Sha256::new_with_prefix(text.0)), exact)
 }
@@ -234,35 +247,39 @@ fn finished(digest: Sha256) -> String {
     format!("{VERSION}-{}", digest.get(..DIGITS).unwrap_or(&digest))
 }
 
-/// Writes the set of lists that are accepted in its one form; whether that could be done.
-fn accepted_set(name: &str, names: &[&str], accepted: &Alternative, text: &mut Text) -> bool {
-    let ruled: BTreeSet<usize> = accepted
-        .rules
-        .iter()
-        .flat_map(|rule| rule.0.iter().map(|(param, _)| *param))
-        .collect();
-    let Some(table) = Table::new(accepted, &ruled) else {
-        // The rules as they are: equal rules are equal sets, but not the other way round.
-        text.word("inexact");
+/// Writes what is declared: the same declarations are the same set, but not the other way round.
+fn as_declared(name: &str, names: &[&str], model: &Model, level: Level, text: &mut Text) {
+    text.word("inexact");
+    text.word(name);
+    text.number(names.len());
+    for (name, param) in &model.params {
         text.word(name);
-        text.number(names.len());
-        for (name, set) in names.iter().zip(&accepted.sets) {
-            text.word(name);
+        text.elements(&Elements::accepted(param, level));
+    }
+    let clauses = |clauses| literals(clauses, model, names).collect::<Vec<_>>();
+    let constraints = model.constraints.iter();
+    let constraints = constraints.map(|one| [clauses(&one.when), clauses(&one.then)]);
+    let constraints: BTreeSet<[Vec<(usize, Elements)>; 2]> = constraints.collect();
+    text.number(constraints.len());
+    for clauses in constraints.iter().flatten() {
+        text.number(clauses.len());
+        for (param, set) in clauses {
+            text.word(names[*param]);
             text.elements(set);
         }
-        text.number(accepted.rules.len());
-        for rule in &accepted.rules {
-            text.number(rule.0.len());
-            for (param, set) in &rule.0 {
-                text.word(names[*param]);
-                text.elements(set);
-            }
-        }
-        return false;
-    };
+    }
+}
+
+/// Writes the set of lists that are accepted in its one form.
+fn accepted_set(
+    name: &str,
+    names: &[&str],
+    accepted: &Alternative,
+    table: &Table,
+    text: &mut Text,
+) {
     if table.is_empty() || accepted.sets.iter().any(Elements::is_empty) {
-        text.word("empty");
-        return true;
+        return text.word("empty");
     }
     text.word("set");
     text.word(name);
@@ -289,7 +306,6 @@ fn accepted_set(name: &str, names: &[&str], accepted: &Alternative, text: &mut T
             text.number(class);
         }
     }
-    true
 }
 
 /// What is digested: every part with its length or its end, so that nothing has two readings.
@@ -323,7 +339,7 @@ impl Text {
             self.0.extend_from_slice(&max.to_le_bytes());
         }
         self.number(named.len());
-        for text in named {
+        for text in named.iter() {
             self.word(text);
         }
     }

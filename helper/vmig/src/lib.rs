@@ -84,6 +84,7 @@ pub mod plan;
 mod profile;
 mod read;
 pub mod reason;
+mod recent;
 pub mod set;
 pub mod source;
 mod space;

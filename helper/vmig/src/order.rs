@@ -17,7 +17,10 @@ use crate::{
         Elements,
         Strs, //
     },
-    set::Ints,
+    set::{
+        Ints,
+        StrSet, //
+    },
     value::{
         Type,
         Value, //
@@ -209,18 +212,18 @@ pub(crate) fn classes(domain: &Elements, sets: &[&Elements], merge_absent: bool)
             .ints
             .push((min, max));
     }
-    let mut named: BTreeSet<&String> = domain.strs.named().iter().collect();
+    let mut named: BTreeSet<&str> = domain.strs.named().iter().collect();
     if let Strs::Except(_) = domain.strs {
-        named.extend(sets.iter().flat_map(|set| set.strs.named()));
+        named.extend(sets.iter().flat_map(|set| set.strs.named().iter()));
     }
     for name in &named {
-        let element = Element::Value(Value::Str((*name).clone()));
+        let element = Element::Value(Value::Str((*name).to_owned()));
         if domain.contains(&element) {
-            classes.add(&element).strs.insert((*name).clone());
+            classes.add(&element).strs.push((*name).to_owned());
         }
     }
     if let Strs::Except(_) = domain.strs {
-        let rest = Strs::Except(named.into_iter().cloned().collect());
+        let rest = Strs::Except(named.into_iter().collect());
         if let Some(text) = rest.smallest() {
             classes.add(&Element::Value(Value::Str(text))).rest = Some(rest);
         }
@@ -276,7 +279,7 @@ struct Parts {
     absent: bool,
     bools: [bool; 2],
     ints: Vec<(u64, u64)>,
-    strs: BTreeSet<String>,
+    strs: Vec<String>,
     rest: Option<Strs>,
 }
 
@@ -284,11 +287,11 @@ impl From<Parts> for Elements {
     fn from(parts: Parts) -> Self {
         let strs = match parts.rest {
             // The rest is what no set names; named strs of the same class come back to it.
-            Some(Strs::Except(mut except)) => {
-                except.retain(|name| !parts.strs.contains(name));
-                Strs::Except(except)
+            Some(Strs::Except(except)) => {
+                let strs: StrSet = parts.strs.into_iter().collect();
+                Strs::Except(except.filtered(|name| !strs.contains(name)))
             }
-            _ => Strs::Only(parts.strs),
+            _ => Strs::Only(parts.strs.into_iter().collect()),
         };
         Self {
             absent: parts.absent,

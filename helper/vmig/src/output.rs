@@ -5,6 +5,7 @@
 //! The JSON Schema of each stands in `helper/schemas`.
 
 use std::collections::{
+    hash_map::Entry,
     BTreeMap,
     HashMap, //
 };
@@ -166,41 +167,43 @@ pub struct CheckResult {
     pub error: Option<ErrorForm>,
 }
 
+impl CheckResult {
+    /// What it says about other implementations with the same document.
+    fn outcome(&self) -> Outcome {
+        Outcome {
+            verdict: self.verdict,
+            reasons: self.reasons.clone(),
+            apply: self.apply.clone(),
+        }
+    }
+}
+
 impl Check {
     /// Checks `list` against everything in `records`.
     pub fn new(list: &List, records: &[Record], mode: Mode) -> Self {
-        // Identical documents are judged once.
-        let mut known: HashMap<*const Model, Outcome> = HashMap::new();
-        let results: Vec<CheckResult> = places(records)
-            .map(|(place, one, found)| match found {
-                Err(error) => CheckResult {
-                    place,
-                    verdict: Verdict::Unknown,
-                    reasons: Vec::new(),
-                    apply: None,
-                    free: one.free,
-                    error: Some(error.into()),
-                },
-                Ok((name, model, document)) => {
-                    let outcome = known
-                        .entry(std::ptr::from_ref(model))
-                        .or_insert_with(|| check(list, name, document));
-                    let Outcome {
-                        verdict,
-                        reasons,
-                        apply,
-                    } = outcome.clone();
-                    CheckResult {
-                        place,
-                        verdict,
-                        reasons,
-                        apply,
-                        free: one.free,
-                        error: None,
+        // Identical documents are judged once: by the result with this number.
+        let mut known: HashMap<*const Model, usize> = HashMap::new();
+        let mut results: Vec<CheckResult> = Vec::new();
+        for (place, one, found) in places(records) {
+            let (outcome, error) = match found {
+                Err(error) => (Outcome::unknown(), Some(error.into())),
+                Ok((name, model, document)) => match known.entry(std::ptr::from_ref(model)) {
+                    Entry::Occupied(first) => (results[*first.get()].outcome(), None),
+                    Entry::Vacant(entry) => {
+                        entry.insert(results.len());
+                        (check(list, name, document), None)
                     }
-                }
-            })
-            .collect();
+                },
+            };
+            results.push(CheckResult {
+                place,
+                verdict: outcome.verdict,
+                reasons: outcome.reasons,
+                apply: outcome.apply,
+                free: one.free,
+                error,
+            });
+        }
         let verdicts = results.iter().map(|result| result.verdict);
         Self {
             schema: "vmig.check/1",

@@ -8,6 +8,7 @@ use std::{
         Reverse, //
     },
     collections::{
+        hash_map::Entry,
         BTreeSet,
         HashMap, //
     },
@@ -115,6 +116,21 @@ pub enum When {
     Restart,
 }
 
+impl PlanResult {
+    /// What it says about other implementations with the same document.
+    fn judged(&self) -> Judged {
+        Judged {
+            outcome: Outcome {
+                verdict: self.verdict,
+                reasons: self.reasons.clone(),
+                apply: self.apply.clone(),
+            },
+            error: self.error.clone(),
+            changes: self.changes.clone(),
+        }
+    }
+}
+
 impl Plan {
     /// Ranks everything in `records`.
     ///
@@ -142,20 +158,22 @@ impl Plan {
     /// # Ok::<(), vmig::error::Error>(())
     /// ```
     pub fn new(list: &List, records: &[Record]) -> Self {
-        // Identical documents are judged once.
-        let mut known: HashMap<*const Model, Judged> = HashMap::new();
-        let mut results: Vec<PlanResult> = places(records)
-            .map(|(place, one, found)| {
-                let judged = match found {
-                    Err(error) => Judged::unknown(error),
-                    Ok((name, model, document)) => known
-                        .entry(std::ptr::from_ref(model))
-                        .or_insert_with(|| judge(list, check(list, name, document), name, model))
-                        .clone(),
-                };
-                judged.at(place, one.free)
-            })
-            .collect();
+        // Identical documents are judged once: by the result with this number.
+        let mut known: HashMap<*const Model, usize> = HashMap::new();
+        let mut results: Vec<PlanResult> = Vec::new();
+        for (place, one, found) in places(records) {
+            let judged = match found {
+                Err(error) => Judged::unknown(error),
+                Ok((name, model, document)) => match known.entry(std::ptr::from_ref(model)) {
+                    Entry::Occupied(first) => results[*first.get()].judged(),
+                    Entry::Vacant(entry) => {
+                        entry.insert(results.len());
+                        judge(list, check(list, name, document), name, model)
+                    }
+                },
+            };
+            results.push(judged.at(place, one.free));
+        }
         rank(&mut results);
         Self {
             schema: "vmig.plan/1",
@@ -170,7 +188,6 @@ impl Plan {
 }
 
 /// What is said of every implementation with the same document.
-#[derive(Clone)]
 struct Judged {
     outcome: Outcome,
     error: Option<ErrorForm>,
@@ -180,11 +197,7 @@ struct Judged {
 impl Judged {
     fn unknown(error: &Error) -> Self {
         Self {
-            outcome: Outcome {
-                verdict: Verdict::Unknown,
-                reasons: Vec::new(),
-                apply: None,
-            },
+            outcome: Outcome::unknown(),
             error: Some(error.into()),
             changes: None,
         }
@@ -259,7 +272,7 @@ pub fn changes(list: &List, model: &Model) -> Result<Option<Vec<Change>>, TooCom
     let names: Vec<&str> = names.into_iter().collect();
     let mut orders = vec![Order::default(); names.len()];
     let mut space = Space::all(names.len());
-    space.add(vec![Alternative::new(model, &names, Level::Possible)]);
+    space.add(vec![Alternative::new(model, &names, Level::Possible)?]);
     let mut kept: Vec<Option<Element>> = Vec::with_capacity(names.len());
     for (i, name) in names.iter().enumerate() {
         let param = model.params.get(*name);

@@ -55,12 +55,43 @@ impl<'a> At<'_, 'a> {
         }
     }
 
+    /// The members of an object: each with its name, and text that stands for it as far as that is
+    /// known: with the same text comes the same member.
+    pub(crate) fn members_with_text(
+        &self,
+    ) -> Result<impl ExactSizeIterator<Item = (&'a str, At<'_, 'a>, Option<&'a str>)>, Error> {
+        let Kind::Object(mut members) = self.node.kind() else {
+            return Err(self.wanted("an object"));
+        };
+        Ok((0..members.len()).map(move |_| {
+            let text = members.next_text();
+            // INVARIANT: there are as many as the range is long.
+            let (key, node) = members.next().unwrap_or(("", self.node));
+            (key, self.child(key, node), text)
+        }))
+    }
+
+    /// The members of an object with these names, each that is there.
+    pub(crate) fn pick<'b, const N: usize>(
+        &'b self,
+        keys: [&'b str; N],
+    ) -> Result<[Option<At<'b, 'a>>; N], Error> {
+        let Kind::Object(_) = self.node.kind() else {
+            return Err(self.wanted("an object"));
+        };
+        let mut found = self.node.pick(keys).into_iter().zip(keys);
+        Ok(std::array::from_fn(|_| {
+            let (node, key) = found.next()?;
+            node.map(|node| self.child(key, node))
+        }))
+    }
+
     /// The member `key` of an object, if it is there.
     pub(crate) fn find<'b>(&'b self, key: &'b str) -> Result<Option<At<'b, 'a>>, Error> {
         match self.node.kind() {
-            Kind::Object(mut members) => {
-                let found = members.find(|(name, _)| *name == key);
-                Ok(found.map(|(_, node)| self.child(key, node)))
+            Kind::Object(_) => {
+                let [found] = self.node.pick([key]);
+                Ok(found.map(|node| self.child(key, node)))
             }
             _ => Err(self.wanted("an object")),
         }
@@ -68,8 +99,16 @@ impl<'a> At<'_, 'a> {
 
     /// The member `key` of an object, which must be there.
     pub(crate) fn get<'b>(&'b self, key: &'b str) -> Result<At<'b, 'a>, Error> {
-        self.find(key)?
-            .ok_or_else(|| self.place.key(key).malformed(self.path, "missing"))
+        self.found(key, self.find(key)?)
+    }
+
+    /// The member `key` of an object, which must be there, as [`At::pick`] has found it.
+    pub(crate) fn found<'b>(
+        &'b self,
+        key: &str,
+        at: Option<At<'b, 'a>>,
+    ) -> Result<At<'b, 'a>, Error> {
+        at.ok_or_else(|| self.place.key(key).malformed(self.path, "missing"))
     }
 
     fn child<'b>(&'b self, key: &'b str, node: Node<'a>) -> At<'b, 'a> {
@@ -136,13 +175,28 @@ impl<'a> At<'_, 'a> {
         }
     }
 
+    /// The text of a str value.
+    pub(crate) fn str_value(&self) -> Result<&'a str, Error> {
+        let Kind::Str(text) = self.node.kind() else {
+            return Err(self.other_type(Type::Str));
+        };
+        match vmig_model::params::Value::parse(Type::Str, text) {
+            Ok(_) => Ok(text),
+            Err(why) => Err(self.malformed(why.to_string())),
+        }
+    }
+
     /// A value of this type.
     pub(crate) fn value_of(&self, kind: Type) -> Result<Value, Error> {
         let value = self.value()?;
         if value.kind() == kind {
             return Ok(value);
         }
-        Err(self.malformed(format!("{} where {kind} is the type", self.node.what())))
+        Err(self.other_type(kind))
+    }
+
+    fn other_type(&self, kind: Type) -> Error {
+        self.malformed(format!("{} where {kind} is the type", self.node.what()))
     }
 
     /// An object of values by parameter name.

@@ -2,10 +2,11 @@
 
 //! Sets of values, as `allowed_values` and constraints declare them.
 
+mod strs;
+
 use std::{
     collections::BTreeSet,
-    fmt,
-    sync::Arc, //
+    fmt, //
 };
 
 use serde::{
@@ -14,6 +15,7 @@ use serde::{
     Serializer, //
 };
 
+pub use self::strs::StrSet;
 use crate::value::{
     Type,
     Value, //
@@ -40,17 +42,17 @@ impl Ints {
     pub fn new(mut intervals: Vec<(u64, u64)>) -> Self {
         intervals.retain(|(min, max)| min <= max);
         intervals.sort_unstable();
-        let mut merged: Vec<(u64, u64)> = Vec::with_capacity(intervals.len());
-        for (min, max) in intervals {
-            match merged.last_mut() {
-                Some((_, end)) if min <= end.saturating_add(1) => *end = max.max(*end),
-                _ => merged.push((min, max)),
+        intervals.dedup_by(|(min, max), (_, end)| {
+            let merge = *min <= end.saturating_add(1);
+            if merge {
+                *end = *max.max(end);
             }
-        }
-        merged.shrink_to_fit();
+            merge
+        });
+        intervals.shrink_to_fit();
         // INVARIANT: sorted by `min`; an interval that overlaps or touches the one before it is
         // merged into it.
-        Self(merged)
+        Self(intervals)
     }
 
     /// The intervals, both ends included.
@@ -131,8 +133,8 @@ pub enum Set {
     Bools(BTreeSet<bool>),
     /// Ints.
     Ints(Ints),
-    /// Strs; shared, because a reason against each of many destinations shows them.
-    Strs(Arc<BTreeSet<String>>),
+    /// Strs.
+    Strs(StrSet),
 }
 
 impl Set {
@@ -153,7 +155,7 @@ impl Set {
         match kind {
             Type::Bool => Self::Bools(values.filter_map(as_bool).collect()),
             Type::Int => Self::Ints(Ints::new(values.filter_map(as_int).collect())),
-            Type::Str => Self::Strs(Arc::new(values.filter_map(as_str).collect())),
+            Type::Str => Self::Strs(values.filter_map(as_str).collect()),
         }
     }
 }
@@ -211,7 +213,10 @@ impl fmt::Display for Set {
                 let items = set.iter().map(|b| Value::Bool(*b).to_string());
                 (items.collect(), set.len())
             }
-            Self::Strs(set) => (set.iter().take(SHOWN).cloned().collect(), set.len()),
+            Self::Strs(set) => {
+                let items = set.iter().take(SHOWN).map(str::to_owned);
+                (items.collect(), set.len())
+            }
             Self::Ints(set) => {
                 let items = set.0.iter().take(SHOWN).map(interval);
                 (items.collect(), set.0.len())

@@ -8,8 +8,9 @@
 //!
 //! What could not be read is a result like any other: one bad document never hides the others.
 
+mod settle;
+
 use std::{
-    collections::BTreeMap,
     fs,
     io::{
         self,
@@ -23,20 +24,21 @@ use std::{
     sync::Arc,
 };
 
+pub use self::settle::settle;
 use crate::{
-    error::{
-        Code,
-        Error, //
-    },
+    error::Error,
     exec,
     inventory::{
         self,
         Host,
         Implementation,
         Info,
-        Inventory, //
+        Inventory,
+        Known,
+        Wanted, //
     },
     json::{
+        Spare,
         Tree,
         DOCUMENT_MAX, //
     },
@@ -50,6 +52,9 @@ use crate::{
         TypeDir, //
     },
 };
+
+/// How much of an input is read at a time.
+const BUFFER: usize = 1 << 18;
 
 /// A SOURCE, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +76,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// [`Code::Unreadable`]: nothing there; [`Code::Malformed`]: a command that cannot be split.
+    /// [`Code::Unreadable`](crate::error::Code::Unreadable): nothing there; [`Code::Malformed`](crate::error::Code::Malformed): a command that cannot be split.
     pub fn resolve(text: &str, system: &System) -> Result<Self, Error> {
         if text == "-" {
             return Ok(Self::Stdin);
@@ -115,23 +120,34 @@ pub struct Record {
 }
 
 impl Record {
-    /// The same, read from the `n`-th of several documents.
-    fn numbered(mut self, n: usize) -> Self {
-        self.source = format!("{}#{n}", self.source);
+    /// Makes it the one of the `n`-th of several documents of `text`.
+    fn number(&mut self, text: &str, n: usize) {
+        self.source = numbered(text, n);
         if !self.inventory {
             let mut host = Host::clone(&self.host);
             host.name.clone_from(&self.source);
             self.host = Arc::new(host);
         }
-        self
     }
 }
 
 /// Reads all sources, in their order; none: all types of this host.
 pub fn read(texts: &[String], system: &System, stdin: &mut dyn Read) -> Vec<Record> {
-    let reader = Reader {
+    read_as(Wanted::Documents, texts, system, stdin)
+}
+
+/// As [`read`], where only verdicts about the documents are wanted: what nobody asks for is left out
+/// of each [`Info`].
+pub fn read_for_verdicts(texts: &[String], system: &System, stdin: &mut dyn Read) -> Vec<Record> {
+    read_as(Wanted::Verdicts, texts, system, stdin)
+}
+
+fn read_as(wanted: Wanted, texts: &[String], system: &System, stdin: &mut dyn Read) -> Vec<Record> {
+    let mut reader = Reader {
         system,
         host: Arc::new(system.host()),
+        known: Known::new(wanted),
+        spare: Spare::default(),
     };
     if texts.is_empty() {
         return reader.this_host();
@@ -140,7 +156,7 @@ pub fn read(texts: &[String], system: &System, stdin: &mut dyn Read) -> Vec<Reco
     for text in texts {
         match Source::resolve(text, system) {
             Ok(source) => records.extend(reader.source(text, &source, stdin)),
-            Err(error) => records.push(reader.bare(text, Err(error))),
+            Err(error) => records.push(reader.bare(text.clone(), Err(error))),
         }
     }
     records
@@ -150,7 +166,7 @@ pub fn read(texts: &[String], system: &System, stdin: &mut dyn Read) -> Vec<Reco
 ///
 /// # Errors
 ///
-/// [`Code::Unreadable`].
+/// [`Code::Unreadable`](crate::error::Code::Unreadable).
 pub fn read_list(text: &str, stdin: &mut dyn Read) -> Result<Vec<u8>, Error> {
     let mut data = Vec::new();
     let limit = DOCUMENT_MAX as u64 + 1;
@@ -167,6 +183,8 @@ pub fn read_list(text: &str, stdin: &mut dyn Read) -> Result<Vec<u8>, Error> {
 struct Reader<'a> {
     system: &'a System,
     host: Arc<Host>,
+    known: Known,
+    spare: Spare,
 }
 
 impl Reader<'_> {
@@ -178,7 +196,7 @@ impl Reader<'_> {
                 .filter(|dir| dir.is_migratable())
                 .map(|dir| self.one_type(dir.name(), dir))
                 .collect(),
-            Err(error) => vec![self.bare(&error.path.clone(), Err(error))],
+            Err(error) => vec![self.bare(error.path.clone(), Err(error))],
         }
     }
 
@@ -202,20 +220,20 @@ impl Reader<'_> {
     }
 
     /// A document about which nothing else is known: it is its own host.
-    fn bare(&self, source: &str, info: Result<Info, Error>) -> Record {
+    fn bare(&self, source: String, info: Result<Arc<Info>, Error>) -> Record {
         let host = Host {
-            name: source.to_owned(),
+            name: source.clone(),
             boot_id: None,
             kernel: String::new(),
             ..Host::clone(&self.host)
         };
         Record {
             host: Arc::new(host),
-            ..self.local(source.to_owned(), Implementation::bare(info))
+            ..self.local(source, Implementation::shared(info))
         }
     }
 
-    fn source(&self, text: &str, source: &Source, stdin: &mut dyn Read) -> Vec<Record> {
+    fn source(&mut self, text: &str, source: &Source, stdin: &mut dyn Read) -> Vec<Record> {
         match source {
             Source::Stdin => self.documents(stdin, text),
             Source::Exec(argv) => vec![self.exec(text, argv)],
@@ -237,7 +255,7 @@ impl Reader<'_> {
     }
 
     /// The `*.json` files of a directory, by name in byte order, without those of its subdirectories.
-    fn directory(&self, path: &Path, text: &str) -> Vec<Record> {
+    fn directory(&mut self, path: &Path, text: &str) -> Vec<Record> {
         let list = || -> io::Result<Vec<_>> {
             let mut names = Vec::new();
             for entry in fs::read_dir(path)? {
@@ -250,185 +268,103 @@ impl Reader<'_> {
             Ok(names) => names,
             Err(error) => {
                 let error = Error::unreadable(text, "cannot list", &error);
-                return vec![self.bare(text, Err(error))];
+                return vec![self.bare(text.to_owned(), Err(error))];
             }
         };
         let json = names.iter().filter(|name| {
             let name = name.to_string_lossy();
             name.ends_with(".json") && !name.starts_with('.')
         });
-        json.filter(|name| !path.join(name).is_dir())
-            .flat_map(|name| {
-                let shown = Path::new(text).join(name).display().to_string();
-                self.file(&path.join(name), &shown)
-            })
-            .collect()
+        let mut records = Vec::new();
+        for name in json.filter(|name| !path.join(name).is_dir()) {
+            let shown = Path::new(text).join(name).display().to_string();
+            records.extend(self.file(&path.join(name), &shown));
+        }
+        records
     }
 
-    fn file(&self, path: &Path, text: &str) -> Vec<Record> {
+    fn file(&mut self, path: &Path, text: &str) -> Vec<Record> {
         match fs::File::open(path) {
             Ok(file) => self.documents(file, text),
             Err(error) => {
                 let error = Error::unreadable(text, "cannot read", &error);
-                vec![self.bare(text, Err(error))]
+                vec![self.bare(text.to_owned(), Err(error))]
             }
         }
     }
 
     /// All documents of an input.
-    fn documents(&self, input: impl Read, text: &str) -> Vec<Record> {
-        let mut split = Split::new(BufReader::with_capacity(1 << 16, input));
-        let mut records = Vec::new();
+    fn documents(&mut self, input: impl Read, text: &str) -> Vec<Record> {
+        let mut split = Split::new(BufReader::with_capacity(BUFFER, input));
+        let mut records: Vec<Record> = Vec::new();
         loop {
-            match split.next() {
-                Ok(Some(Piece::Document(piece))) => records.push(self.document(&piece, text)),
-                Ok(Some(Piece::TooLong)) => {
-                    let error = Error::malformed(text, "document of more than 16 MiB");
-                    records.push(self.bare(text, Err(error)));
-                }
+            let piece = match split.next() {
+                Ok(Some(piece)) => Ok(piece),
                 Ok(None) => break,
-                Err(error) => {
-                    let error = Error::unreadable(text, "cannot read", &error);
-                    records.push(self.bare(text, Err(error)));
-                    break;
+                Err(error) => Err(Error::unreadable(text, "cannot read", &error)),
+            };
+            let is_last = piece.is_err();
+            // The first gets its number when it turns out not to be the only one.
+            if let [only] = records.as_mut_slice() {
+                only.number(text, 1);
+            }
+            let source = match records.len() {
+                0 => text.to_owned(),
+                before => numbered(text, before + 1),
+            };
+            records.push(match piece {
+                Ok(Piece::Document(piece)) => self.document(piece, text, source),
+                Ok(Piece::TooLong) => {
+                    let error = Error::malformed(text, "document of more than 16 MiB");
+                    self.bare(source, Err(error))
                 }
+                Err(error) => self.bare(source, Err(error)),
+            });
+            if is_last {
+                break;
             }
         }
         if records.is_empty() {
             let error = Error::malformed(text, "empty: no document");
-            records.push(self.bare(text, Err(error)));
+            records.push(self.bare(text.to_owned(), Err(error)));
         }
-        if records.len() == 1 {
-            return records;
-        }
-        let numbered = |(n, record): (usize, Record)| record.numbered(n);
-        (1..).zip(records).map(numbered).collect()
+        records
     }
 
-    /// Migration information, or an inventory.
-    fn document(&self, piece: &[u8], text: &str) -> Record {
+    /// Migration information, or an inventory: `piece` of what `text` names.
+    fn document(&mut self, piece: &[u8], text: &str, source: String) -> Record {
+        if let Some(info) = self.known.text(piece) {
+            return self.bare(source, Ok(info));
+        }
+        let tree = match Tree::parse_in(&mut self.spare, piece, text) {
+            Ok(tree) => tree,
+            Err(error) => return self.bare(source, Err(error)),
+        };
         let mut warnings = Vec::new();
-        let read = Tree::parse(piece, text).and_then(|tree| {
-            let at = At::root(tree.root(), text);
-            match at.find("schema")? {
-                None => Info::read(&at).map(Err),
-                Some(schema) if schema.str()? == inventory::SCHEMA => {
-                    Inventory::read(&at, &mut warnings).map(Ok)
-                }
-                Some(schema) => Err(schema.malformed(format!("not {}", inventory::SCHEMA))),
+        let at = At::root(tree.root(), text);
+        let read = at.find("schema").and_then(|schema| match schema {
+            None => self.known.read(&at, piece).map(Err),
+            Some(schema) if schema.str()? == inventory::SCHEMA => {
+                Inventory::read(&at, &mut self.known, &mut warnings).map(Ok)
             }
+            Some(schema) => Err(schema.malformed(format!("not {}", inventory::SCHEMA))),
         });
+        tree.leave(&mut self.spare);
         match read {
             Ok(Ok(inventory)) => Record {
-                source: text.to_owned(),
+                source,
                 host: Arc::new(inventory.host),
                 implementations: inventory.implementations,
                 inventory: true,
                 warnings,
             },
-            Ok(Err(info)) => self.bare(text, Ok(info)),
-            Err(error) => self.bare(text, Err(error)),
+            Ok(Err(info)) => self.bare(source, Ok(info)),
+            Err(error) => self.bare(source, Err(error)),
         }
     }
 }
 
-/// Keeps one inventory of each host: that of the newest time. Returns what was dropped as stale.
-///
-/// Others of the same boot are duplicates, which is not worth a word. Two of the newest time that
-/// say different things cannot both be true: the host becomes a [`Code::Contradiction`].
-pub fn settle(records: &mut Vec<Record>) -> Vec<Error> {
-    let mut hosts: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (i, record) in records.iter().enumerate() {
-        if record.inventory {
-            hosts.entry(&record.host.name).or_default().push(i);
-        }
-    }
-    let mut fates: Vec<Fate> = records.iter().map(|_| Fate::Keep).collect();
-    for found in hosts.into_values() {
-        // The first of those with the newest time.
-        let newest = found.iter().copied().reduce(|a, b| {
-            if records[a].host.time < records[b].host.time {
-                b
-            } else {
-                a
-            }
-        });
-        let Some(newest) = newest else { continue };
-        for other in found.into_iter().filter(|other| *other != newest) {
-            if let Some(error) = contradiction(&records[newest], &records[other]) {
-                fates[newest] = Fate::Refuse(error);
-            }
-            fates[other] = Fate::Drop(stale(&records[newest], &records[other]));
-        }
-    }
-    let mut notices = Vec::new();
-    let settled = std::mem::take(records).into_iter().zip(fates);
-    *records = settled
-        .filter_map(|(mut record, fate)| {
-            match fate {
-                Fate::Keep => {}
-                Fate::Drop(notice) => {
-                    notices.extend(notice);
-                    return None;
-                }
-                Fate::Refuse(error) => {
-                    record.implementations = vec![Implementation::bare(Err(error))];
-                }
-            }
-            Some(record)
-        })
-        .collect();
-    notices
-}
-
-/// What becomes of a record.
-enum Fate {
-    Keep,
-    Drop(Option<Error>),
-    Refuse(Error),
-}
-
-fn contradiction(newest: &Record, other: &Record) -> Option<Error> {
-    /// What a record says: everything that its digests cover, and what that belongs to.
-    fn said(record: &Record) -> Vec<impl PartialEq + '_> {
-        let one = |offer: &'_ Implementation| {
-            let digest = offer.info.as_ref().map(|info| info.digest.clone());
-            (
-                offer.parent.clone(),
-                offer.kind.clone(),
-                offer.program.clone(),
-                digest.ok(),
-            )
-        };
-        record.implementations.iter().map(one).collect()
-    }
-    if newest.host.time != other.host.time || said(newest) == said(other) {
-        return None;
-    }
-    let message = format!(
-        "host {} is described otherwise, for the same time, in {}",
-        newest.host.name, other.source
-    );
-    Some(Error::new(
-        Code::Contradiction,
-        newest.source.clone(),
-        message,
-    ))
-}
-
-fn stale(newest: &Record, other: &Record) -> Option<Error> {
-    let (new, old) = (&newest.host, &other.host);
-    let same_boot = old.boot_id.is_some() && old.boot_id == new.boot_id;
-    if same_boot || old.time == new.time {
-        return None;
-    }
-    let message = format!(
-        "stale: host {} is described later in {}",
-        new.name, newest.source
-    );
-    Some(Error::new(
-        Code::Contradiction,
-        other.source.clone(),
-        message,
-    ))
+/// The name of the `n`-th of several documents of `text`.
+fn numbered(text: &str, n: usize) -> String {
+    format!("{text}#{n}")
 }

@@ -35,14 +35,17 @@ pub(crate) struct Rule(pub(crate) Vec<(usize, Elements)>);
 
 impl Rule {
     fn new(literals: impl IntoIterator<Item = (usize, Elements)>) -> Self {
-        let mut merged: Vec<(usize, Elements)> = Vec::new();
+        let mut literals: Vec<(usize, Elements)> = literals.into_iter().collect();
+        literals.sort_by_key(|(param, _)| *param);
+        let mut merged: Vec<(usize, Elements)> = Vec::with_capacity(literals.len());
         for (param, set) in literals {
-            match merged.iter_mut().find(|(known, _)| *known == param) {
-                Some((_, known)) => *known = std::mem::replace(known, Elements::none()).union(set),
-                None => merged.push((param, set)),
+            match merged.last_mut() {
+                Some((known, all)) if *known == param => {
+                    *all = std::mem::replace(all, Elements::none()).union(set);
+                }
+                _ => merged.push((param, set)),
             }
         }
-        merged.sort();
         Self(merged)
     }
 
@@ -63,9 +66,19 @@ pub(crate) struct Alternative {
     pub(crate) rules: Vec<Rule>,
 }
 
+/// Literals in the rules of an implementation.
+const LITERALS_MAX: usize = 1 << 16;
+
 impl Alternative {
     /// What `model` accepts at `level`; `names` has all names of its parameters, ascending.
-    pub(crate) fn new(model: &Model, names: &Names<'_>, level: Level) -> Self {
+    pub(crate) fn new(model: &Model, names: &Names<'_>, level: Level) -> Result<Self, TooComplex> {
+        let literals = model.constraints.iter().map(|constraint| {
+            let rule = constraint.when.len().saturating_add(1);
+            rule.saturating_mul(constraint.then.len())
+        });
+        if literals.fold(0, usize::saturating_add) > LITERALS_MAX {
+            return Err(TooComplex);
+        }
         let mut params = model.params.iter().peekable();
         let set = |name: &&str| match params.next_if(|(known, _)| known == name) {
             Some((_, param)) => Elements::accepted(param, level),
@@ -79,7 +92,7 @@ impl Alternative {
             .collect();
         rules.sort();
         rules.dedup();
-        Self { sets, rules }
+        Ok(Self { sets, rules })
     }
 
     pub(crate) fn accepts(&self, list: &[Element]) -> bool {
@@ -88,25 +101,17 @@ impl Alternative {
             && self.rules.iter().all(|rule| rule.holds(list))
     }
 
-    /// The ways to be refused by this: the lists that one of them accepts.
-    pub(crate) fn refusals(&self) -> Vec<Self> {
-        let anything = || Self {
-            sets: vec![Elements::all(); self.sets.len()],
-            rules: Vec::new(),
-        };
-        let sets = self.sets.iter().enumerate().map(|(param, set)| {
-            let mut refusal = anything();
-            refusal.sets[param] = set.clone().complement();
-            refusal
-        });
+    /// The ways to be refused by this: each a few parameters, and what they are then.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = Vec<(usize, Elements)>> + '_ {
+        let sets = self.sets.iter().enumerate();
+        let sets = sets.map(|(param, set)| vec![(param, set.clone().complement())]);
         let rules = self.rules.iter().map(|rule| {
-            let mut refusal = anything();
-            for (param, set) in &rule.0 {
-                refusal.sets[*param] = set.clone().complement();
-            }
-            refusal
+            let literals = rule.0.iter();
+            literals
+                .map(|(param, set)| (*param, set.clone().complement()))
+                .collect()
         });
-        sets.chain(rules).collect()
+        sets.chain(rules)
     }
 
     /// Whether this accepts whatever `other` accepts, as far as can be seen without a search.

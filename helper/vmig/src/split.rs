@@ -10,6 +10,11 @@ use std::io::{
     BufRead, //
 };
 
+use memchr::{
+    memchr,
+    memchr2, //
+};
+
 use crate::json::DOCUMENT_MAX;
 
 /// How much of an oversized document is passed over in search of the next one.
@@ -17,9 +22,9 @@ const SKIP_MAX: u64 = 256 << 20;
 
 /// A piece of the input.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum Piece<'p> {
     /// What looks like an object, or what is left where nothing does.
-    Document(Vec<u8>),
+    Document(&'p [u8]),
     /// A document of more than 16 MiB.
     TooLong,
 }
@@ -28,6 +33,8 @@ pub(crate) enum Piece {
 pub(crate) struct Split<R> {
     input: R,
     ended: bool,
+    /// The newest piece, as far as it was read.
+    piece: Vec<u8>,
 }
 
 impl<R: BufRead> Split<R> {
@@ -35,24 +42,25 @@ impl<R: BufRead> Split<R> {
         Self {
             input,
             ended: false,
+            piece: Vec::new(),
         }
     }
 
     /// The next piece; `None` at the end.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Piece>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Piece<'_>>> {
         if self.ended || !self.skip_space()? {
             return Ok(None);
         }
         let mut scanner = Scanner::default();
-        let mut piece = Vec::new();
+        self.piece.clear();
         let mut length = 0u64;
         loop {
             let chunk = fill(&mut self.input)?;
             let (used, state) = scanner.scan(chunk);
             let taken = chunk.get(..used).unwrap_or(chunk);
             length = length.saturating_add(taken.len() as u64);
-            if piece.len() <= DOCUMENT_MAX {
-                piece.extend_from_slice(taken);
+            if self.piece.len() <= DOCUMENT_MAX {
+                self.piece.extend_from_slice(taken);
             }
             let at_end = chunk.is_empty();
             self.input.consume(used);
@@ -61,10 +69,10 @@ impl<R: BufRead> Split<R> {
             }
             // After garbage, a truncated document, or endless length no next one can be found.
             self.ended = !matches!(state, State::Whole);
-            return Ok(Some(if piece.len() > DOCUMENT_MAX {
+            return Ok(Some(if self.piece.len() > DOCUMENT_MAX {
                 Piece::TooLong
             } else {
-                Piece::Document(piece)
+                Piece::Document(&self.piece)
             }));
         }
     }
@@ -127,29 +135,35 @@ struct Scanner {
 impl Scanner {
     /// How much of `chunk` belongs to the document, and what then.
     fn scan(&mut self, chunk: &[u8]) -> (usize, State) {
-        for (n, byte) in (1..).zip(chunk) {
-            if self.garbage {
-                if *byte == b'\n' {
-                    return (n, State::Garbage);
-                }
-            } else if self.escaped {
+        let mut at = 0;
+        while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
+            if self.escaped {
                 self.escaped = false;
+                at += 1;
+                continue;
+            }
+            let found = if self.garbage {
+                memchr(b'\n', rest)
             } else if self.in_string {
-                match byte {
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_string = false,
-                    _ => {}
-                }
+                memchr2(b'"', b'\\', rest)
+            } else if self.depth == 0 {
+                Some(0)
             } else {
-                match byte {
-                    b'"' if self.depth > 0 => self.in_string = true,
-                    b'{' => self.depth += 1,
-                    b'[' if self.depth > 0 => self.depth += 1,
-                    b'}' | b']' if self.depth > 1 => self.depth -= 1,
-                    b'}' | b']' if self.depth == 1 => return (n, State::Whole),
-                    _ if self.depth > 0 => {}
-                    _ => self.garbage = true,
-                }
+                rest.iter()
+                    .position(|b| matches!(b, b'"' | b'{' | b'[' | b'}' | b']'))
+            };
+            let Some(found) = found else { break };
+            at += found + 1;
+            match rest[found] {
+                _ if self.garbage => return (at, State::Garbage),
+                b'\\' if self.in_string => self.escaped = true,
+                _ if self.in_string => self.in_string = false,
+                b'{' => self.depth += 1,
+                _ if self.depth == 0 => self.garbage = true,
+                b'"' => self.in_string = true,
+                b'[' => self.depth += 1,
+                _ if self.depth > 1 => self.depth -= 1,
+                _ => return (at, State::Whole),
             }
         }
         (chunk.len(), State::Inside)
@@ -160,15 +174,15 @@ impl Scanner {
 mod tests {
     use super::*;
 
-    fn split(text: &[u8]) -> Vec<Piece> {
+    /// The pieces of `text`, none of them too long.
+    fn split(text: &[u8]) -> Vec<String> {
         // A buffer of three bytes makes every boundary fall inside something.
         let mut split = Split::new(io::BufReader::with_capacity(3, text));
-        std::iter::from_fn(|| split.next().unwrap()).collect()
-    }
-
-    fn documents(texts: &[&str]) -> Vec<Piece> {
-        let document = |text: &&str| Piece::Document(text.as_bytes().to_vec());
-        texts.iter().map(document).collect()
+        let mut pieces = Vec::new();
+        while let Some(Piece::Document(piece)) = split.next().unwrap() {
+            pieces.push(String::from_utf8(piece.to_vec()).unwrap());
+        }
+        pieces
     }
 
     #[test]
@@ -189,7 +203,7 @@ mod tests {
             ("{}[1]\n{}", &["{}", "[1]\n"]),
             ("{\"a\": \"", &["{\"a\": \""]),
         ] {
-            assert_eq!(split(text.as_bytes()), documents(pieces), "{text}");
+            assert_eq!(split(text.as_bytes()), pieces, "{text}");
         }
     }
 
@@ -198,11 +212,11 @@ mod tests {
         let document = |length: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(length - 8));
         let text = document(DOCUMENT_MAX) + "{}" + &document(DOCUMENT_MAX + 1) + "{\"b\":0}";
         let mut split = Split::new(text.as_bytes());
-        let mut next = || split.next().unwrap();
-        assert!(matches!(next(), Some(Piece::Document(d)) if d.len() == DOCUMENT_MAX));
-        assert_eq!(next(), Some(Piece::Document(b"{}".to_vec())));
-        assert_eq!(next(), Some(Piece::TooLong));
-        assert_eq!(next(), Some(Piece::Document(b"{\"b\":0}".to_vec())));
-        assert_eq!(next(), None);
+        let first = split.next().unwrap();
+        assert!(matches!(first, Some(Piece::Document(d)) if d.len() == DOCUMENT_MAX));
+        assert_eq!(split.next().unwrap(), Some(Piece::Document(b"{}")));
+        assert_eq!(split.next().unwrap(), Some(Piece::TooLong));
+        assert_eq!(split.next().unwrap(), Some(Piece::Document(b"{\"b\":0}")));
+        assert_eq!(split.next().unwrap(), None);
     }
 }

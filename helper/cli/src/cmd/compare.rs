@@ -8,7 +8,6 @@ use vmig::{
         Relation, //
     },
     fleet::Fleet,
-    source,
 };
 
 use crate::{
@@ -18,7 +17,8 @@ use crate::{
     },
     context::{
         read_once,
-        Context, //
+        Context,
+        Records, //
     },
     exit::Exit,
     failure::{
@@ -68,7 +68,7 @@ fn lists(
 }
 
 fn sources(args: &Compare, context: &mut Context<'_>) -> Result<compare::Compare, Failure> {
-    let mut read = |text: &str| -> Result<(Vec<source::Record>, _), Failure> {
+    let mut read = |text: &str| -> Result<(Records, _), Failure> {
         context.fleet(&[text.to_owned()], &args.narrow)
     };
     let ((a, narrow), (b, _)) = (read(&args.a)?, read(&args.b)?);

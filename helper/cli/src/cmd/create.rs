@@ -88,7 +88,7 @@ fn wanted(
     };
     let info = dir.info()?;
     let (_, model) = place::model(dir, &info.document)?;
-    let value = |(name, param): (&String, &vmig::document::Param)| {
+    let value = |(name, param): (&String, &std::sync::Arc<vmig::document::Param>)| {
         let text = entry.params.get(name);
         let value = match text {
             Some(text) => Value::parse(param.kind, text).ok(),

@@ -2,7 +2,13 @@
 
 //! `vmig info`: the migration information, as tables or as inventories.
 
-use std::collections::HashMap;
+use std::{
+    collections::{
+        HashMap,
+        HashSet, //
+    },
+    hash::Hash,
+};
 
 use vmig::{
     document::{
@@ -30,7 +36,7 @@ use crate::{
 };
 
 pub(super) fn run(args: &Info, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let records = context.sources(&args.sources)?;
+    let records = context.documents(&args.sources)?;
     let offers = || records.iter().flat_map(|record| &record.implementations);
     let errors: Vec<_> = offers()
         .filter_map(|offer| offer.info.as_ref().err())
@@ -73,16 +79,43 @@ fn inventories(records: &[Record], this_host: Option<Host>) -> Vec<Inventory> {
     if let (Some(host), []) = (this_host, records) {
         place(&host, &mut inventories);
     }
+    // The same source may be typed twice.
+    let mut known = HashSet::new();
     for record in records {
         let i = place(&record.host, &mut inventories);
         for offer in &record.implementations {
-            // The same source typed twice.
-            if !inventories[i].implementations.contains(offer) {
+            if known.insert((i, identity(offer))) {
                 inventories[i].implementations.push(offer.clone());
             }
         }
     }
     inventories
+}
+
+/// All that is shown of an implementation, the document by its digest.
+fn identity(offer: &Implementation) -> impl Eq + Hash + '_ {
+    let Implementation {
+        parent,
+        kind,
+        program,
+        name,
+        device_api,
+        driver,
+        driver_version,
+        free,
+        info,
+    } = offer;
+    let digest = info.as_ref().ok().and_then(|info| info.digest.as_deref());
+    let place = (parent, kind, program);
+    (
+        place,
+        name,
+        device_api,
+        driver,
+        driver_version,
+        free,
+        digest,
+    )
 }
 
 fn tables(record: &Record) -> Vec<String> {

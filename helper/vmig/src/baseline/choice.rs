@@ -2,9 +2,12 @@
 
 //! Choosing a list for hosts that offer the same model.
 
-use std::collections::{
-    BTreeSet,
-    HashMap, //
+use std::{
+    collections::{
+        BTreeSet,
+        HashMap, //
+    },
+    sync::Arc,
 };
 
 use super::Options;
@@ -13,7 +16,10 @@ use crate::{
         Budget,
         TooComplex, //
     },
-    document::Model,
+    document::{
+        Model,
+        Param, //
+    },
     elements::{
         Element,
         Elements,
@@ -73,10 +79,7 @@ impl<'a> Chooser<'a> {
     pub(super) fn new(hosts: &[Host<'a>], options: &'a Options) -> Result<Self, Error> {
         let offers = || hosts.iter().flat_map(|(_, offers)| offers.iter().copied());
         let distinct = distinct(offers());
-        let mut names: Vec<&'a str> = distinct
-            .iter()
-            .flat_map(|offer| offer.model.params.keys().map(String::as_str))
-            .collect();
+        let mut names = names(&distinct);
         names.extend(
             options
                 .prefer
@@ -130,7 +133,11 @@ impl<'a> Chooser<'a> {
     }
 
     /// What a unit accepts: of each group, the alternatives.
-    pub(super) fn alternatives(&self, unit: &Unit<'a>, level: Level) -> Vec<Vec<Alternative>> {
+    pub(super) fn alternatives(
+        &self,
+        unit: &Unit<'a>,
+        level: Level,
+    ) -> Result<Vec<Vec<Alternative>>, TooComplex> {
         let alternative = |model: &&Model| Alternative::new(model, &self.names, level);
         let group = |models: &Vec<&Model>| models.iter().map(alternative).collect();
         unit.groups.iter().map(group).collect()
@@ -146,10 +153,11 @@ impl<'a> Chooser<'a> {
     }
 
     /// Leaves only what `unit` accepts, too.
-    pub(super) fn add(&self, space: &mut Space, unit: usize, level: Level) {
-        for group in self.alternatives(&self.units[unit], level) {
+    fn add(&self, space: &mut Space, unit: usize, level: Level) -> Result<(), TooComplex> {
+        for group in self.alternatives(&self.units[unit], level)? {
             space.add(group);
         }
+        Ok(())
     }
 
     /// The list for these units; certain acceptance goes first.
@@ -161,7 +169,7 @@ impl<'a> Chooser<'a> {
         for level in [Level::Compatible, Level::Possible] {
             let mut space = self.space();
             for unit in units {
-                self.add(&mut space, *unit, level);
+                self.add(&mut space, *unit, level)?;
             }
             if space.has_empty_set() {
                 continue;
@@ -233,6 +241,24 @@ impl<'a> Chooser<'a> {
     }
 }
 
+/// The names of all parameters. Nearly every document has the same.
+fn names<'a>(offers: &[Offer<'a>]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for offer in offers {
+        let mut known = names.iter().peekable();
+        let is_new = |name: &&String| {
+            while known.next_if(|other| **other < name.as_str()).is_some() {}
+            known.next_if(|other| **other == name.as_str()).is_none()
+        };
+        let new: Vec<&String> = offer.model.params.keys().filter(is_new).collect();
+        if !new.is_empty() {
+            names.extend(new.into_iter().map(String::as_str));
+            names.sort_unstable();
+        }
+    }
+    names
+}
+
 /// The offers without those that repeat a document which was there before.
 fn distinct<'a>(offers: impl Iterator<Item = Offer<'a>>) -> Vec<Offer<'a>> {
     let mut seen = std::collections::HashSet::new();
@@ -273,10 +299,15 @@ fn orders(names: &[&str], offers: &[Offer<'_>]) -> Result<Vec<Order>, Error> {
     let mut orders = vec![Order::default(); names.len()];
     // Which source said first what "off" is.
     let mut said: HashMap<(usize, Type), (&Value, &str)> = HashMap::new();
+    // Most sources share their parameters with the source before.
+    let mut last: Vec<*const Param> = vec![std::ptr::null(); names.len()];
     for Offer { source, model } in offers {
         let mut at = 0;
         for (name, param) in &model.params {
             at += names[at..].partition_point(|other| *other < name.as_str());
+            if std::mem::replace(&mut last[at], Arc::as_ptr(param)) == Arc::as_ptr(param) {
+                continue;
+            }
             orders[at].learn(param.init.as_ref(), param.off.as_ref());
             let Some(off) = &param.off else { continue };
             let (first, whose) = said.entry((at, param.kind)).or_insert((off, source));

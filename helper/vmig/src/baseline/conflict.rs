@@ -98,7 +98,7 @@ impl Serialize for ElementSet {
                 seq.serialize_element(&format!("{min}-{max}"))?;
             }
         }
-        for text in strs {
+        for text in strs.iter() {
             seq.serialize_element(text)?;
         }
         seq.end()
@@ -131,7 +131,7 @@ struct Group<'a> {
 }
 
 pub(super) fn find(chooser: &Chooser<'_>, budget: &mut Budget) -> Result<Conflict, TooComplex> {
-    let (groups, members) = groups(chooser);
+    let (groups, members) = groups(chooser)?;
     let core = irreducible(chooser, &groups, budget)?;
     let core: Vec<&Group<'_>> = core.into_iter().map(|i| &groups[i]).collect();
     let params = concerned(chooser, &core, budget)?;
@@ -157,11 +157,11 @@ pub(super) fn find(chooser: &Chooser<'_>, budget: &mut Budget) -> Result<Conflic
 }
 
 /// The groups by their first host, and the units of each.
-fn groups<'a>(chooser: &Chooser<'a>) -> (Vec<Group<'a>>, Vec<Vec<usize>>) {
+fn groups<'a>(chooser: &Chooser<'a>) -> Result<(Vec<Group<'a>>, Vec<Vec<usize>>), TooComplex> {
     type Members<'a> = (Vec<&'a str>, Vec<usize>);
     let mut known: HashMap<Vec<Vec<Alternative>>, Members<'_>> = HashMap::new();
     for (i, unit) in chooser.units.iter().enumerate() {
-        let mut accept = chooser.alternatives(unit, Level::Possible);
+        let mut accept = chooser.alternatives(unit, Level::Possible)?;
         for group in &mut accept {
             group.sort();
             group.dedup();
@@ -180,7 +180,7 @@ fn groups<'a>(chooser: &Chooser<'a>) -> (Vec<Group<'a>>, Vec<Vec<usize>>) {
         })
         .collect();
     groups.sort_by(|(a, _), (b, _)| a.hosts.cmp(&b.hosts));
-    groups.into_iter().unzip()
+    Ok(groups.into_iter().unzip())
 }
 
 fn space<'a>(chooser: &Chooser<'_>, groups: impl IntoIterator<Item = &'a Group<'a>>) -> Space {

@@ -9,6 +9,7 @@ use super::choice::{
     Chosen, //
 };
 use crate::{
+    csp::TooComplex,
     elements::{
         Element,
         Elements, //
@@ -45,10 +46,13 @@ pub enum Why {
     Other,
 }
 
-pub(super) fn explain(chooser: &Chooser<'_>, chosen: &Chosen<'_>) -> Vec<Explain> {
+pub(super) fn explain(
+    chooser: &Chooser<'_>,
+    chosen: &Chosen<'_>,
+) -> Result<Vec<Explain>, TooComplex> {
     let mut limits: Vec<Vec<&str>> = vec![Vec::new(); chooser.names.len()];
     for unit in &chooser.units {
-        let accept = chooser.alternatives(unit, chosen.level);
+        let accept = chooser.alternatives(unit, chosen.level)?;
         for (param, limits) in limits.iter_mut().enumerate() {
             let order = &chooser.orders[param];
             let refuses = |alternatives: &Vec<Alternative>| {
@@ -64,17 +68,16 @@ pub(super) fn explain(chooser: &Chooser<'_>, chosen: &Chosen<'_>) -> Vec<Explain
         }
     }
     let params = limits.into_iter().enumerate();
-    params
-        .map(|(param, mut hosts)| {
-            hosts.sort_unstable();
-            Explain {
-                param: chooser.name(param),
-                value: chosen.list[param].value().cloned(),
-                why: why(chooser, chosen, param),
-                limited_by: hosts.into_iter().map(str::to_owned).collect(),
-            }
-        })
-        .collect()
+    let explained = params.map(|(param, mut hosts)| {
+        hosts.sort_unstable();
+        Explain {
+            param: chooser.name(param),
+            value: chosen.list[param].value().cloned(),
+            why: why(chooser, chosen, param),
+            limited_by: hosts.into_iter().map(str::to_owned).collect(),
+        }
+    });
+    Ok(explained.collect())
 }
 
 fn why(chooser: &Chooser<'_>, chosen: &Chosen<'_>, param: usize) -> Why {

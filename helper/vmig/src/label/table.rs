@@ -22,7 +22,7 @@ use crate::{
 /// As many combinations are tabulated.
 pub(super) const COMBINATIONS_MAX: usize = 4096;
 
-/// As many comparisons are made to find the classes of a parameter.
+/// As many comparisons are made to find the classes of all parameters.
 const EFFORT_MAX: usize = 20_000_000;
 
 /// What the parameters under rules may be together.
@@ -33,44 +33,59 @@ pub(super) struct Table {
     rows: BTreeSet<Vec<usize>>,
 }
 
+/// When a rule holds.
+#[derive(Clone, Default)]
+struct Tabulated {
+    /// Whatever the combination is.
+    anyway: bool,
+    /// With these classes of these columns.
+    literals: Vec<(usize, Vec<bool>)>,
+}
+
 impl Table {
-    /// The combinations of the parameters `ruled`, to which all rules belong; `None`: too many.
-    pub(super) fn new(accepted: &Alternative, ruled: &BTreeSet<usize>) -> Option<Self> {
-        let params: Vec<usize> = ruled.iter().copied().collect();
-        let mut split = Vec::with_capacity(params.len());
-        let mut combinations = 1usize;
-        // For each rule, the columns and classes with which it holds.
-        let mut rules: Vec<Vec<(usize, Vec<bool>)>> = vec![Vec::new(); accepted.rules.len()];
-        for (column, param) in params.iter().enumerate() {
-            let literals = accepted.rules.iter().enumerate().flat_map(|(i, rule)| {
-                let mine = rule.0.iter().filter(|(other, _)| other == param);
-                mine.map(move |(_, set)| (i, set))
-            });
-            let (indexes, sets): (Vec<usize>, Vec<&Elements>) = literals.unzip();
-            let domain = &accepted.sets[*param];
-            if effort(domain, &sets) > EFFORT_MAX {
-                return None;
+    /// The combinations of the parameters that the rules are about; `None`: too many.
+    pub(super) fn of(accepted: &Alternative) -> Option<Self> {
+        // Of each parameter, the rules that it is in.
+        let mut ruled: BTreeMap<usize, Vec<(usize, &Elements)>> = BTreeMap::new();
+        for (i, rule) in accepted.rules.iter().enumerate() {
+            for (param, set) in &rule.0 {
+                ruled.entry(*param).or_default().push((i, set));
             }
+        }
+        let mut params = Vec::new();
+        let mut split = Vec::new();
+        let mut combinations = 1usize;
+        let mut left = EFFORT_MAX;
+        let mut rules = vec![Tabulated::default(); accepted.rules.len()];
+        for (param, literals) in ruled {
+            let (indexes, sets): (Vec<usize>, Vec<&Elements>) = literals.into_iter().unzip();
+            let domain = &accepted.sets[param];
+            left = left.checked_sub(effort(domain, &sets))?;
             let classes = classes(domain, &sets, true);
             combinations = combinations.checked_mul(classes.len())?;
             if combinations > COMBINATIONS_MAX {
                 return None;
             }
-            for (nth, i) in indexes.into_iter().enumerate() {
-                let within = classes.iter().map(|class| class.within[nth]).collect();
-                rules[i].push((column, within));
+            let indexes = indexes.into_iter().enumerate();
+            if let [only] = classes.as_slice() {
+                // Nothing depends on this one.
+                for (nth, i) in indexes {
+                    rules[i].anyway |= only.within[nth];
+                }
+                continue;
             }
-            split.push(
-                classes
-                    .into_iter()
-                    .map(|class| class.elements)
-                    .collect::<Vec<_>>(),
-            );
+            for (nth, i) in indexes {
+                let within = classes.iter().map(|class| class.within[nth]).collect();
+                rules[i].literals.push((params.len(), within));
+            }
+            params.push(param);
+            let classes = classes.into_iter().map(|class| class.elements);
+            split.push(classes.collect::<Vec<_>>());
         }
         let holds = |row: &Vec<usize>| {
             rules.iter().all(|rule| {
-                let mut literals = rule.iter();
-                literals.any(|(column, within)| within[row[*column]])
+                let mut literals = rule.literals.iter();
+                rule.anyway || literals.any(|(column, within)| within[row[*column]])
             })
         };
         let sizes: Vec<usize> = split.iter().map(Vec::len).collect();
