@@ -134,7 +134,7 @@ fn a_parameter_record_may_come_between_early_records() {
     let session = source.set_state(State::PreCopy).unwrap().unwrap().session;
     let mut stream = drain(&mut source, session, 64);
     let codec = TYPE.index("codec").unwrap();
-    assert_eq!(source.set_param(codec, "none\n", true), Ok(()));
+    assert_eq!(source.set_param(codec, "none", true), Ok(()));
     source.region_write(Region::Bar(2), 0, &[0xaa]).unwrap();
     stream.extend(drain(&mut source, session, 64));
     source.set_state(State::StopCopy).unwrap();
