@@ -5,8 +5,8 @@
 //! | word | meaning |
 //! |---|---|
 //! | `mode=tests`, `mode=demo`, `mode=shell` | what to run |
-//! | `module=NAME` | load it first; may come several times |
-//! | `suite=NAME` | run this one of `/tests` (or `kunit`); several times; none: all |
+//! | `modules=NAME,...` | load them first, in this order |
+//! | `suites=NAME,...` | run these of `/tests` (or `kunit`); without it: all |
 //! | `filter=TEXT` | only tests whose name contains it |
 //! | `thorough=TEXT` | write it to `/run/thorough`, which the suite `faults` reads |
 //! | `provoke=WHAT` | misbehave in the end, see [`crate::provoke`] |
@@ -49,8 +49,8 @@ impl Plan {
                 Some(("mode", "tests")) => plan.mode = Mode::Tests,
                 Some(("mode", "demo")) => plan.mode = Mode::Demo,
                 Some(("mode", "shell")) => plan.mode = Mode::Shell,
-                Some(("module", name)) => plan.modules.push(name.to_owned()),
-                Some(("suite", name)) => plan.suites.push(name.to_owned()),
+                Some(("modules", names)) => plan.modules = list(names),
+                Some(("suites", names)) => plan.suites = list(names),
                 Some(("filter", text)) => plan.filter = Some(text.to_owned()),
                 Some(("thorough", text)) => plan.thorough = Some(text.to_owned()),
                 Some(("provoke", what)) => plan.provoke = Some(what.to_owned()),
@@ -59,6 +59,11 @@ impl Plan {
         }
         Ok(plan)
     }
+}
+
+/// The names in `a,b,c`.
+fn list(names: &str) -> Vec<String> {
+    names.split(',').map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -73,7 +78,7 @@ mod tests {
     fn words_are_read() {
         assert_eq!(parse(""), Ok(Plan::default()));
         assert_eq!(
-            parse("mode=demo module=a module=b suite=s filter=a=b thorough=t provoke=mute"),
+            parse("mode=demo modules=a,b suites=s filter=a=b thorough=t provoke=mute"),
             Ok(Plan {
                 mode: Mode::Demo,
                 modules: vec!["a".into(), "b".into()],
@@ -83,7 +88,7 @@ mod tests {
                 provoke: Some("mute".into()),
             })
         );
-        for bad in ["mode=x", "tests", "modules=a"] {
+        for bad in ["mode=x", "tests", "module=a"] {
             assert_eq!(parse(bad), Err(bad.to_owned()));
         }
     }

@@ -2,6 +2,7 @@
 
 //! One VM run from sources to judgement.
 
+use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ impl Parts {
         filter: Option<&str>,
     ) -> Result<Judgement> {
         let suites = suite.map_or_else(|| self.suites(), |one| vec![one.to_owned()]);
-        let mut words: Vec<String> = suites.iter().map(|name| format!("suite={name}")).collect();
+        let mut words = vec![list("suites", &suites)];
         words.extend(filter.map(|text| format!("filter={text}")));
         let wanted = Wanted {
             suites,
@@ -94,7 +95,7 @@ impl Parts {
             filtered: false,
             counted: true,
         };
-        let words = vec![format!("suite={suite}")];
+        let words = vec![format!("suites={suite}")];
         let run = self.run(paths, words, &wanted, qemu::SILENCE, &mut Screen::dark())?;
         Ok((run.judgement, run.channel))
     }
@@ -102,7 +103,7 @@ impl Parts {
     /// Runs the suite `faults` with all statements, for the faults whose name has `part` in it.
     pub(crate) fn faults(&self, paths: &Paths, part: &str) -> Result<Judgement> {
         let suite = FAULTS.to_owned();
-        let words = vec![format!("suite={suite}"), format!("thorough={part}")];
+        let words = vec![format!("suites={suite}"), format!("thorough={part}")];
         let wanted = Wanted {
             suites: vec![suite],
             filtered: false,
@@ -132,7 +133,7 @@ impl Parts {
         silence: Duration,
     ) -> Result<Judgement> {
         let suite = Self::PROVOKED.to_owned();
-        let words = vec![format!("suite={suite}"), format!("provoke={what}")];
+        let words = vec![format!("suites={suite}"), format!("provoke={what}")];
         let wanted = Wanted {
             suites: vec![suite],
             filtered: false,
@@ -208,8 +209,13 @@ impl Parts {
 
 /// The words for init: those given, and the modules to load.
 fn words(mut words: Vec<String>) -> Vec<String> {
-    words.extend(MODULES.iter().map(|name| format!("module={name}")));
+    words.push(list("modules", MODULES));
     words
+}
+
+/// `name=a,b,c`: one word however many there are, since the kernel passes on no more than 32.
+fn list<S: Borrow<str>>(name: &str, values: &[S]) -> String {
+    format!("{name}={}", values.join(","))
 }
 
 impl Run {
