@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 /// How many of the last lines are shown.
 const KEPT: usize = 50;
 
+/// How many lines of trouble are named: one report has several, and one fault may cause two reports.
+const NAMED: usize = 8;
+
 /// Words that mean trouble, wherever in a line they are.
 const MARKERS: &[&str] = &[
     "Kernel panic - not syncing",
@@ -64,7 +67,7 @@ const MARKERS: &[&str] = &[
 pub(crate) struct Console {
     partial: Vec<u8>,
     last: VecDeque<String>,
-    trouble: Option<String>,
+    trouble: Vec<String>,
 }
 
 impl Console {
@@ -85,8 +88,8 @@ impl Console {
     }
 
     fn line(&mut self, line: String) {
-        if self.trouble.is_none() && is_trouble(&line) {
-            self.trouble = Some(line.clone());
+        if self.trouble.len() < NAMED && is_trouble(&line) {
+            self.trouble.push(line.clone());
         }
         if self.last.len() == KEPT {
             self.last.pop_front();
@@ -94,9 +97,9 @@ impl Console {
         self.last.push_back(line);
     }
 
-    /// The first line that means trouble.
-    pub(crate) fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    /// The first lines that mean trouble.
+    pub(crate) fn trouble(&self) -> &[String] {
+        &self.trouble
     }
 
     /// The last lines, the unfinished one included.
@@ -153,8 +156,25 @@ mod tests {
         for piece in [b"a\r\nOo".as_slice(), b"ps: ", b"1\nend"] {
             console.feed(piece);
         }
-        assert_eq!(console.trouble(), Some("Oops: 1"));
+        assert_eq!(console.trouble(), ["Oops: 1"]);
         assert_eq!(console.last_lines(), ["a", "Oops: 1", "end"]);
+    }
+
+    #[test]
+    fn a_report_does_not_hide_the_next() {
+        // A lock that is kept is noticed by the scheduler first, if the clock ticks just then.
+        let mut console = Console::default();
+        console.feed(
+            b"[4.2] BUG: scheduling while atomic: init/1/0x00000002\n\
+              [4.2] 1 lock held by init/1:\n\
+              [4.3] WARNING: lock held when returning to user space!\n",
+        );
+        assert!(console.trouble()[0].contains("scheduling while atomic"));
+        assert!(console.trouble()[1].contains("lock held"));
+        for _ in 0..NAMED {
+            console.feed(b"Oops: 1\n");
+        }
+        assert_eq!(console.trouble().len(), NAMED);
     }
 
     #[test]

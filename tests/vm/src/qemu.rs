@@ -26,8 +26,8 @@ const TOTAL: Duration = Duration::from_secs(30 * 60);
 pub(crate) const SILENCE: Duration = Duration::from_secs(4 * 60);
 /// From the verdict to power-off.
 const POWER_OFF: Duration = Duration::from_secs(20);
-/// After the first line of trouble, for the rest of the kernel's report.
-const AFTERMATH: Duration = Duration::from_millis(700);
+/// After the first line of trouble, for the rest of the kernel's report and what follows from it.
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Ended {
     /// All that came over the report channel.
     pub(crate) channel: String,
     /// Why the run failed, if the console, the clock or QEMU say that it did.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Vec<String>,
     /// The last lines of the console.
     pub(crate) last_lines: Vec<String>,
 }
@@ -125,7 +125,7 @@ pub(crate) fn run(
         if verdict.is_none() && verdict::has_verdict(&String::from_utf8_lossy(&channel)) {
             verdict = Some(Instant::now());
         }
-        if seen.trouble().is_some() {
+        if !seen.trouble().is_empty() {
             trouble_since.get_or_insert_with(Instant::now);
         }
         if let Some(status) = ended {
@@ -154,14 +154,12 @@ pub(crate) fn run(
         }
         thread::sleep(Duration::from_millis(10));
     }
-    let trouble = seen
-        .trouble()
-        .map(|line| format!("console: {line}"))
-        .or(trouble);
+    let lines = seen.trouble().iter();
+    let said = lines.map(|line| format!("console: {line}"));
     let channel = String::from_utf8_lossy(&channel).into_owned();
     Ok(Ended {
         channel,
-        trouble,
+        trouble: said.chain(trouble).collect(),
         last_lines: seen.last_lines(),
     })
 }
