@@ -4,6 +4,8 @@
 //! `too_complex`, and comes quickly. What has a list is checked against every host; what has none
 //! cannot be, here.
 
+mod cases;
+
 use std::time::{
     Duration,
     Instant, //
@@ -84,20 +86,9 @@ fn quickly<T>(what: &str, answer: impl FnOnce() -> Result<T, Error>) -> Option<T
     }
 }
 
-fn config() -> ProptestConfig {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        // Each may take the whole work limit, several times.
-        config.cases = 4;
-    }
-    config
-}
-
 proptest! {
-    #![proptest_config(config())]
+    // Each may take the whole work limit, several times.
+    #![proptest_config(cases::config(4))]
 
     #[test]
     fn answers_are_right_or_too_complex(hosts in hosts(), values in prop::collection::vec(any::<bool>(), PARAMS)) {

@@ -5,6 +5,7 @@
 //! PROPTEST_CASES says how many fleets are tried.
 
 mod brute;
+mod cases;
 
 use brute::{
     generate::{
@@ -33,17 +34,6 @@ use vmig::{
 };
 
 const MODEL: &str = "example.org/m";
-
-fn config() -> ProptestConfig {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 60;
-    }
-    config
-}
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 60..300)
@@ -140,7 +130,7 @@ fn conflict_holds(answer: &Json, hosts: &[Host], asked: &Asked, profiles: &[(Str
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases::config(60))]
 
     #[test]
     fn baseline_is_the_first_list_or_a_conflict(bytes in bytes()) {

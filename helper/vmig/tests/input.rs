@@ -4,6 +4,7 @@
 //! spread over files, directories and standard input.
 
 mod brute;
+mod cases;
 
 use std::{
     collections::BTreeMap,
@@ -46,17 +47,6 @@ use vmig::{
 };
 
 const MODEL: &str = "example.org/m";
-
-fn config() -> ProptestConfig {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 60;
-    }
-    config
-}
 
 /// The inventory of a host that has a type for each of these implementations.
 fn inventory(n: usize, models: &[Json]) -> String {
@@ -171,7 +161,7 @@ fn answers(records: &[Record], options: &Options, list: &List) -> Json {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases::config(60))]
 
     #[test]
     fn of_inventories(bytes in prop::collection::vec(any::<u8>(), 60..300), layout in layout()) {

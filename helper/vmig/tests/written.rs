@@ -4,6 +4,7 @@
 //! vmig itself reads again, lists and inventories, is read back to the same.
 
 mod brute;
+mod cases;
 
 use std::{
     collections::BTreeMap,
@@ -58,17 +59,6 @@ use vmig::{
 };
 
 const MODEL: &str = "example.org/m";
-
-fn config() -> ProptestConfig {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 60;
-    }
-    config
-}
 
 type Schemas = BTreeMap<String, jsonschema::Validator>;
 
@@ -173,7 +163,7 @@ fn lists(params: &brute::List, off: &brute::List) -> Vec<List> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(cases::config(60))]
 
     #[test]
     fn every_document(bytes in prop::collection::vec(any::<u8>(), 60..300)) {
