@@ -89,7 +89,8 @@ fn cdev_name(device: &Path) -> Result<Option<String>> {
         let name = name.to_str().filter(|name| numbered(name, "vfio"));
         if let Some(name) = name {
             // Kernels without CONFIG_VFIO_DEVICE_CDEV have the directory, but no device number.
-            if directory.join(name).join("dev").exists() {
+            let number = directory.join(name).join("dev");
+            if number.try_exists().map_err(|e| Error::path(&number, &e))? {
                 return Ok(Some(name.to_owned()));
             }
         }
