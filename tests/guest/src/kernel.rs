@@ -7,8 +7,7 @@ use std::path::Path;
 /// How much longer things take on the debug kernel.
 pub const SLOWER: u32 = 4;
 
-/// Whether it is the debug kernel (`tests/kernel-debug.config`). A test that is too long for it
-/// does less there, and prints how much.
+/// Whether it is the debug kernel (`tests/kernel-debug.config`).
 pub fn is_debug() -> bool {
     Path::new("/sys/kernel/debug/kmemleak").exists()
 }

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod leaks;
 mod plan;
 mod provoke;
 mod report;
@@ -61,6 +62,14 @@ fn serve() -> std::io::Result<()> {
         if provoke::provoke(what, &mut report)?.is_break() {
             return Ok(());
         }
+    }
+    if let Ok(Plan {
+        leaks: true,
+        modules,
+        ..
+    }) = &plan
+    {
+        leaks::find(modules, &mut report)?;
     }
     report.event(&format!("taint {}", system::taint()))?;
     report.event(if passed {

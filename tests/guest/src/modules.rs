@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Loading and unloading kernel modules with their dependencies, after `modules.dep`.
+//! Loading and unloading kernel modules with their dependencies, after `modules.dep` and
+//! `modules.builtin`.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -10,11 +11,12 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::kmod::{delete_module, finit_module, DeleteModuleFlags, ModuleInitFlags};
 
-/// Loads the module `name` and all it needs. Modules that are loaded already are left alone.
+/// Loads the module `name` and all it needs. Modules that are loaded already, or built into the
+/// kernel, are left alone.
 ///
 /// # Errors
 ///
-/// `NotFound` if `modules.dep` has no such module, else what the kernel says.
+/// `NotFound` if neither `modules.builtin` nor `modules.dep` has it, else what the kernel says.
 pub fn load(name: &str) -> io::Result<()> {
     load_with(name, "")
 }
@@ -27,6 +29,9 @@ pub fn load(name: &str) -> io::Result<()> {
 pub fn load_with(name: &str, parameters: &str) -> io::Result<()> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let tree = Path::new("/lib/modules").join(release.trim());
+    if is_builtin(&fs::read_to_string(tree.join("modules.builtin"))?, name) {
+        return Ok(());
+    }
     let index = fs::read_to_string(tree.join("modules.dep"))?;
     let files = files_of(&index, name).ok_or_else(|| {
         io::Error::new(
@@ -108,6 +113,12 @@ fn module_name(file: &Path) -> String {
     canonical(&file.file_stem().unwrap_or_default().to_string_lossy())
 }
 
+/// Whether the text of `modules.builtin`, a file a line, has `name`.
+fn is_builtin(index: &str, name: &str) -> bool {
+    let mut names = index.lines().map(|file| module_name(Path::new(file)));
+    names.any(|builtin| builtin == canonical(name))
+}
+
 /// The files of `name` and of its dependencies, from the text of `modules.dep`.
 fn files_of(index: &str, name: &str) -> Option<Vec<PathBuf>> {
     index.lines().find_map(|line| {
@@ -140,5 +151,12 @@ mod tests {
         assert_eq!(files("mdev"), Some(vec!["mdev".into()]));
         assert_eq!(files("a_b"), Some(vec!["a_b".into()]));
         assert_eq!(files("vfi"), None);
+    }
+
+    #[test]
+    fn built_in_modules_have_an_index_of_their_own() {
+        let index = "kernel/drivers/vfio/vfio.ko\nkernel/drivers/vfio/vfio_iommu_type1.ko\n";
+        assert!(is_builtin(index, "vfio") && is_builtin(index, "vfio-iommu-type1"));
+        assert!(!is_builtin(index, "vfi") && !is_builtin("", "vfio"));
     }
 }

@@ -9,6 +9,7 @@
 //! | `suites=NAME,...` | run these of `/tests` (or `kunit`); without it: all |
 //! | `filter=TEXT` | only tests whose name contains it |
 //! | `thorough=TEXT` | write it to `/run/thorough`, which the suite `faults` reads |
+//! | `leaks=find` | look for leaked memory in the end, see [`crate::leaks`] |
 //! | `provoke=WHAT` | misbehave in the end, see [`crate::provoke`] |
 
 /// What to run.
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) filter: Option<String>,
     /// What the suite `faults` is to check with all statements.
     pub(crate) thorough: Option<String>,
+    /// Whether to look for leaked memory in the end.
+    pub(crate) leaks: bool,
     /// What to do wrong, so that the harness can be seen to notice.
     pub(crate) provoke: Option<String>,
 }
@@ -53,6 +56,7 @@ impl Plan {
                 Some(("suites", names)) => plan.suites = list(names),
                 Some(("filter", text)) => plan.filter = Some(text.to_owned()),
                 Some(("thorough", text)) => plan.thorough = Some(text.to_owned()),
+                Some(("leaks", "find")) => plan.leaks = true,
                 Some(("provoke", what)) => plan.provoke = Some(what.to_owned()),
                 _ => return Err(word),
             }
@@ -78,17 +82,18 @@ mod tests {
     fn words_are_read() {
         assert_eq!(parse(""), Ok(Plan::default()));
         assert_eq!(
-            parse("mode=demo modules=a,b suites=s filter=a=b thorough=t provoke=mute"),
+            parse("mode=demo modules=a,b suites=s filter=a=b thorough=t leaks=find provoke=mute"),
             Ok(Plan {
                 mode: Mode::Demo,
                 modules: vec!["a".into(), "b".into()],
                 suites: vec!["s".into()],
                 filter: Some("a=b".into()),
                 thorough: Some("t".into()),
+                leaks: true,
                 provoke: Some("mute".into()),
             })
         );
-        for bad in ["mode=x", "tests", "module=a"] {
+        for bad in ["mode=x", "tests", "module=a", "leaks=x"] {
             assert_eq!(parse(bad), Err(bad.to_owned()));
         }
     }

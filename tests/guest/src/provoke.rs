@@ -17,8 +17,8 @@ const LKDTM: &str = "/sys/kernel/debug/provoke-crash/DIRECT";
 
 /// Provokes `what`; `Break` if the run is to end without a verdict.
 ///
-/// `mute`: no verdict. `twice`: one verdict more. `hang`: nothing any more. Every other word is for
-/// the kernel's LKDTM module, e.g. `WARNING`.
+/// `mute`: no verdict. `twice`: one verdict more. `hang`: nothing any more. `leak`: the kernel's
+/// module that leaks. Every other word is for the kernel's LKDTM module, e.g. `WARNING`.
 pub(crate) fn provoke(what: &str, report: &mut Report) -> io::Result<ControlFlow<()>> {
     match what {
         "mute" => return Ok(ControlFlow::Break(())),
@@ -26,6 +26,7 @@ pub(crate) fn provoke(what: &str, report: &mut Report) -> io::Result<ControlFlow
         "hang" => loop {
             thread::sleep(Duration::from_secs(3600));
         },
+        "leak" => modules::load("kmemleak-test")?,
         what => {
             modules::load("lkdtm")?;
             fs::write(LKDTM, what)?;

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::kmsg::Log;
-use crate::{modules, parent, sysfs};
+use crate::{kernel, modules, parent, sysfs};
 
 /// The devices, the staging table and the kernel log are one per machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -18,7 +18,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// The module under test.
 const MODULE: &str = "vmig";
 
-/// Time that a test may take if it does not say otherwise.
+/// Time that a test may take if it does not say otherwise; on the debug kernel, a multiple of it.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A running test. Make it the first variable, so that it is dropped last.
@@ -33,7 +33,10 @@ pub struct Test {
 impl Test {
     /// Waits for the test's turn, loads the module if it is not there, and starts the watchdog.
     pub fn begin() -> Self {
-        Self::begin_within(LIMIT)
+        Self::begin_within(match kernel::is_debug() {
+            true => LIMIT * kernel::SLOWER,
+            false => LIMIT,
+        })
     }
 
     /// The same with a time limit of its own.

@@ -2,14 +2,11 @@
 
 //! The conformance suite, on every type, through both interfaces, for both protocols: everything that
 //! can be checked holds, and what is skipped is exactly what is listed here.
-//!
-//! The debug kernel is several times as slow. There each run takes every third statement, another
-//! third than the run before, so that the six runs of a protocol have each statement twice.
 
 use std::time::Duration;
 
-use guest::{conform, kernel, Test, Type};
-use vmig_conform::{select, Outcome, Protocol, Report, Statement, Summary};
+use guest::{conform, Test, Type};
+use vmig_conform::{select, Outcome, Protocol, Report, Summary};
 use vmig_vfio::Attach;
 
 /// A statement that is not checked, and how its reason begins.
@@ -38,25 +35,9 @@ const SKIPPED: [Skipped; 8] = [
 /// Not checked through a cdev: `VFIO_DEVICE_BIND_IOMMUFD` comes once.
 const SKIPPED_CDEV: Skipped = ("C88", "a cdev opens once");
 
-/// One run in so many on the debug kernel.
-const STRIDE: usize = 3;
-
 const KINDS: [&str; 3] = ["serial-1", "serial-2", "serial-var"];
 
 const ATTACHES: [Attach; 2] = [Attach::Cdev, Attach::Group];
-
-/// The statements of a run on the type `kind` (of [`KINDS`]) through `attach` (of [`ATTACHES`]).
-fn chosen(protocol: Protocol, kind: usize, attach: usize) -> Vec<&'static Statement> {
-    let all = select(Some(protocol), None);
-    match kernel::is_debug() {
-        false => all,
-        // Coprime: the two interfaces start at different thirds for one type.
-        true => {
-            let first = (kind + attach) % STRIDE;
-            all.into_iter().skip(first).step_by(STRIDE).collect()
-        }
-    }
-}
 
 fn is_expected(report: &Report, attach: Attach) -> Option<&'static str> {
     let id = report.statement.id.to_string();
@@ -77,7 +58,7 @@ fn is_good(report: &Report, attach: Attach) -> bool {
 /// Checks a type; returns how many statements were checked and skipped.
 fn check(protocol: Protocol, kind: usize, attach: usize) -> (usize, usize) {
     let _test = Test::begin_within(Duration::from_secs(600));
-    let statements = chosen(protocol, kind, attach);
+    let statements = select(Some(protocol), None);
     let (kind, attach) = (KINDS[kind], ATTACHES[attach]);
     let mdev = Type::default_parent(kind).new_device();
     let file = mdev.path("migration/line-stats");
@@ -110,15 +91,12 @@ const V1: (usize, usize) = (32, 1);
 const V2_CDEV: (usize, usize) = (82, 8);
 const V2_GROUP: (usize, usize) = (83, 7);
 
-/// A test per run; the numbers are those of the plain kernel.
+/// A test per run.
 macro_rules! runs {
     ($($name:ident: $protocol:ident, $kind:literal, $attach:literal, $numbers:ident;)*) => {$(
         #[test]
         fn $name() {
-            let numbers = check(Protocol::$protocol, $kind, $attach);
-            if !kernel::is_debug() {
-                assert_eq!(numbers, $numbers);
-            }
+            assert_eq!(check(Protocol::$protocol, $kind, $attach), $numbers);
         }
     )*};
 }

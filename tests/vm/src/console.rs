@@ -45,7 +45,11 @@ const MARKERS: &[&str] = &[
     "KASAN: ",
     "UBSAN: ",
     "KCSAN: ",
-    "kmemleak: ",
+    "CFI failure at ",
+    // What it found is told by init, which has the details. Without an object of its own it stops.
+    "kmemleak: Cannot allocate",
+    "kmemleak: Kernel memory leak detector disabled",
+    "unknown object at 0x",
     "refcount_t: ",
     "list_add corruption",
     "list_del corruption",

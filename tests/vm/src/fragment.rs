@@ -3,11 +3,26 @@
 //! Comparing a kernel config fragment with the configuration made from it.
 
 /// The settings of a fragment: `CONFIG_X=value` and `# CONFIG_X is not set`, without comments.
-pub(crate) fn settings(fragment: &str) -> impl Iterator<Item = &str> {
+fn settings(fragment: &str) -> impl Iterator<Item = &str> {
     fragment
         .lines()
         .map(str::trim_end)
         .filter(|line| line.starts_with("CONFIG_") || unset(line).is_some())
+}
+
+/// The settings of several fragments; one that comes again replaces the earlier one.
+pub(crate) fn merged<'a>(fragments: &'a [String]) -> Vec<&'a str> {
+    let mut all: Vec<&str> = Vec::new();
+    for line in fragments.iter().flat_map(|text| settings(text)) {
+        all.retain(|earlier| option(earlier) != option(line));
+        all.push(line);
+    }
+    all
+}
+
+/// `CONFIG_X` of either form of a setting.
+fn option(line: &str) -> &str {
+    unset(line).unwrap_or_else(|| line.split_once('=').map_or(line, |(name, _)| name))
 }
 
 /// `CONFIG_X` of a line `# CONFIG_X is not set`.
@@ -17,10 +32,10 @@ fn unset(line: &str) -> Option<&str> {
         .filter(|name| name.starts_with("CONFIG_") && !name.contains(' '))
 }
 
-/// The settings that did not make it into `config`.
+/// The `settings` that did not make it into `config`.
 ///
 /// An option that is to be off is also off when the configuration does not mention it.
-pub(crate) fn lost<'a>(fragment: &'a str, config: &str) -> Vec<&'a str> {
+pub(crate) fn lost<'a>(settings: &[&'a str], config: &str) -> Vec<&'a str> {
     let has = |wanted: &str| config.lines().any(|line| line == wanted);
     let sets = |name: &str| {
         config.lines().any(|line| {
@@ -28,9 +43,8 @@ pub(crate) fn lost<'a>(fragment: &'a str, config: &str) -> Vec<&'a str> {
                 .is_some_and(|rest| rest.starts_with('='))
         })
     };
-    settings(fragment)
-        .filter(|line| unset(line).map_or_else(|| !has(line), sets))
-        .collect()
+    let lost = |line: &&&str| unset(line).map_or_else(|| !has(line), sets);
+    settings.iter().filter(lost).copied().collect()
 }
 
 #[cfg(test)]
@@ -50,6 +64,19 @@ mod tests {
     }
 
     #[test]
+    fn later_fragments_win() {
+        let fragments = [
+            "CONFIG_A=m\nCONFIG_B=y\nCONFIG_AB=y\n",
+            "# CONFIG_B is not set\nCONFIG_A=y\n",
+        ]
+        .map(str::to_owned);
+        assert_eq!(
+            merged(&fragments),
+            ["CONFIG_AB=y", "# CONFIG_B is not set", "CONFIG_A=y"]
+        );
+    }
+
+    #[test]
     fn lost_lines() {
         for (fragment, expected) in [
             ("CONFIG_A=y", None),
@@ -64,7 +91,7 @@ mod tests {
             ("# CONFIG_LONG is not set", None),
         ] {
             assert_eq!(
-                lost(fragment, CONFIG),
+                lost(&[fragment], CONFIG),
                 Vec::from_iter(expected),
                 "{fragment}"
             );

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The kernel of the VM, built from Debian's source package with `tests/kernel.config`.
+//! The kernels of the VM, built from Debian's source package with the fragments in `tests`.
 //!
 //! The product holds only what the VM and a module build need:
 //!
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{bail, Context, Result};
 
+use crate::flavor::Flavor;
 use crate::fragment;
 use crate::paths::Paths;
 use crate::{cache, step};
@@ -33,7 +34,7 @@ apt-get download -q -o APT::Sandbox::User=root "$name"
 echo "$name" > name
 "#;
 
-/// Run in the product's directory with the package and the fragment as arguments.
+/// Run in the product's directory with the package and the settings as arguments.
 const CONFIGURE: &str = r#"
 set -eu
 mkdir src build
@@ -76,6 +77,8 @@ rm -rf src build
 /// A built kernel.
 #[derive(Debug, Clone)]
 pub(crate) struct Kernel {
+    /// Which one it is.
+    pub(crate) flavor: Flavor,
     /// The product's directory.
     pub(crate) dir: PathBuf,
     /// Version string, as in `/lib/modules/RELEASE`.
@@ -83,76 +86,61 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel for this checkout's fragment, built if the cache does not have it.
-    pub(crate) fn ensure(paths: &Paths) -> Result<Self> {
+    /// The kernel for this checkout's fragments, built if the cache does not have it.
+    pub(crate) fn ensure(paths: &Paths, flavor: Flavor) -> Result<Self> {
         // Its name has the hash of what it is made from in it.
         let root = paths.root()?;
         let root = root
             .file_name()
             .context("build-root --where names no directory")?
             .to_string_lossy();
-        let source = cache::product(
-            &paths.cache,
-            "source",
-            &cache::key(&[&*root, DOWNLOAD, PREFERRED]),
-            |dir| {
-                eprintln!("vmig: downloading the kernel source");
-                let log = paths.cache.join("source.log");
-                step::run(
-                    "download",
-                    paths
-                        .in_root("sh", dir)
-                        .args(["-c", DOWNLOAD, "sh", PREFERRED]),
-                    &log,
-                )?;
-                let name = fs::read_to_string(dir.join("name"))?;
-                if name.trim() != PREFERRED {
-                    eprintln!(
-                        "vmig: the archive has no {PREFERRED} any more, taking {}",
-                        name.trim()
-                    );
-                }
-                Ok(())
-            },
-        )?;
-        let package = package_in(&source)?;
-        let file = paths.checkout.join("tests/kernel.config");
-        let fragment =
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let package = package_in(&source(paths, &root)?)?;
         let version = package
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let settings = fragment::settings(&fragment).collect::<Vec<_>>().join("\n");
-        let key = cache::key(&[&*root, version.as_str(), &settings, CONFIGURE, BUILD, PACK]);
-        let dir = cache::product(&paths.cache, "kernel", &key, |dir| {
+        let fragments = fragments(paths, flavor)?;
+        let wanted = fragment::merged(&fragments);
+        let settings = wanted.join("\n");
+        let mut made_from = vec![&*root, &version, &settings, CONFIGURE, BUILD, PACK];
+        made_from.extend(flavor.make());
+        let key = cache::key(&made_from);
+        let name = flavor.of("kernel", '-');
+        let dir = cache::product(&paths.cache, &name, &key, |dir| {
             cache::room(dir, "building the kernel", 4)?;
-            eprintln!("vmig: building the kernel of {version}, about 5 minutes on 2 cores");
-            let log = |part: &str| paths.cache.join(format!("kernel-{key}.{part}.log"));
-            let shell = |script: &str| {
-                let mut command = paths.in_root("sh", dir);
-                command.args(["-c", script, "sh"]).arg(&package).arg(&file);
-                command
+            eprintln!(
+                "vmig: building the {} kernel of {version}, about {} minutes on 2 cores",
+                flavor.name(),
+                flavor.minutes()
+            );
+            let file = dir.join("fragment");
+            fs::write(&file, &settings)?;
+            let run = |what: &str, script: &str, part: &str| {
+                let mut command = paths.in_root("env", dir);
+                command.args(flavor.make()).args(["sh", "-c", script, "sh"]);
+                command.arg(&package).arg(&file);
+                let log = paths.cache.join(format!("{name}-{key}.{part}.log"));
+                step::run(what, &mut command, &log)
             };
-            step::run(
-                "kernel configuration",
-                &mut shell(CONFIGURE),
-                &log("config"),
-            )?;
+            run("kernel configuration", CONFIGURE, "config")?;
             let config = fs::read_to_string(dir.join("build/.config"))?;
-            let lost = fragment::lost(&fragment, &config);
+            let lost = fragment::lost(&wanted, &config);
             if !lost.is_empty() {
                 bail!(
-                    "Kconfig dropped these lines of tests/kernel.config: {}",
+                    "Kconfig dropped these lines of {}: {}",
+                    flavor.fragments().join(" and "),
                     lost.join(", ")
                 );
             }
-            step::run("kernel", &mut shell(BUILD), &log("build"))?;
-            step::run("kernel packing", &mut shell(PACK), &log("pack"))?;
-            Ok(())
+            run("kernel", BUILD, "build")?;
+            run("kernel packing", PACK, "pack").map(drop)
         })?;
         let release = fs::read_to_string(dir.join("release"))?.trim().to_owned();
-        Ok(Self { dir, release })
+        Ok(Self {
+            flavor,
+            dir,
+            release,
+        })
     }
 
     /// What `make -C` takes to build a module.
@@ -164,6 +152,34 @@ impl Kernel {
     pub(crate) fn modules(&self) -> PathBuf {
         self.dir.join("image/lib/modules").join(&self.release)
     }
+}
+
+/// The directory with the source package, downloaded if the cache does not have it.
+fn source(paths: &Paths, root: &str) -> Result<PathBuf> {
+    let key = cache::key(&[root, DOWNLOAD, PREFERRED]);
+    cache::product(&paths.cache, "source", &key, |dir| {
+        eprintln!("vmig: downloading the kernel source");
+        let mut download = paths.in_root("sh", dir);
+        download.args(["-c", DOWNLOAD, "sh", PREFERRED]);
+        step::run("download", &mut download, &paths.cache.join("source.log"))?;
+        let name = fs::read_to_string(dir.join("name"))?;
+        if name.trim() != PREFERRED {
+            eprintln!(
+                "vmig: the archive has no {PREFERRED} any more, taking {}",
+                name.trim()
+            );
+        }
+        Ok(())
+    })
+}
+
+/// The texts of the fragments of `flavor`.
+fn fragments(paths: &Paths, flavor: Flavor) -> Result<Vec<String>> {
+    let read = |name: &&str| {
+        let file = paths.checkout.join("tests").join(name);
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+    };
+    flavor.fragments().iter().map(read).collect()
 }
 
 fn package_in(source: &Path) -> Result<PathBuf> {

@@ -10,6 +10,7 @@ mod cache;
 mod checks;
 mod console;
 mod cpio;
+mod flavor;
 mod fragment;
 mod image;
 mod kernel;
@@ -31,6 +32,8 @@ mod vm;
 
 use std::process::ExitCode;
 
+use flavor::Flavor;
+
 const USAGE: &str = "\
 usage: cargo vmtest VERB
   test                   everything; the last line counts what passed and failed
@@ -41,23 +44,33 @@ usage: cargo vmtest VERB
   selftest               runs that the harness has to judge as failed
   demo                   the demonstration
   conform-mtty           the table in tests/CONFORMANCE.md anew
-  shell                  a shell in the VM";
+  shell                  a shell in the VM
+modules, boot, selftest, demo and shell take `--kernel debug` after their name
+for the kernel with all checkers, instead of the plain one.";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let passed = match words.as_slice() {
-        ["check"] => verbs::check(),
-        ["test"] => verbs::test(),
-        ["boot"] => verbs::boot(None, None),
-        ["boot", suite] => verbs::boot(Some(suite), None),
-        ["boot", suite, filter] => verbs::boot(Some(suite), Some(filter)),
-        ["faults", part] => verbs::faults(part),
-        ["modules"] => verbs::modules(),
-        ["selftest"] => verbs::selftest(),
-        ["demo"] => verbs::demo(),
-        ["conform-mtty"] => verbs::conform_mtty(),
-        ["shell"] => verbs::shell(),
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let flavor = match words.get(1..3) {
+        Some(["--kernel", name]) => {
+            let flavor = Flavor::named(name);
+            words.drain(1..3);
+            flavor
+        }
+        _ => Some(Flavor::Plain),
+    };
+    let passed = match (words.as_slice(), flavor) {
+        (["check"], Some(Flavor::Plain)) => verbs::check(),
+        (["test"], Some(Flavor::Plain)) => verbs::test(),
+        (["boot"], Some(flavor)) => verbs::boot(flavor, None, None),
+        (["boot", suite], Some(flavor)) => verbs::boot(flavor, Some(suite), None),
+        (["boot", suite, filter], Some(flavor)) => verbs::boot(flavor, Some(suite), Some(filter)),
+        (["faults", part], Some(Flavor::Plain)) => verbs::faults(part),
+        (["modules"], Some(flavor)) => verbs::modules(flavor),
+        (["selftest"], Some(flavor)) => verbs::selftest(flavor),
+        (["demo"], Some(flavor)) => verbs::demo(flavor),
+        (["conform-mtty"], Some(Flavor::Plain)) => verbs::conform_mtty(),
+        (["shell"], Some(flavor)) => verbs::shell(flavor),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

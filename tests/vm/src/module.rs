@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `vmig.ko` for the VM's kernel: plain Kbuild in the build root, output outside the sources.
+//! `vmig.ko` for a kernel of the VM: plain Kbuild in the build root, output outside the sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,7 @@ pub(crate) fn build(paths: &Paths, kernel: &Kernel, pass: Pass) -> Result<PathBu
         Pass::Clippy => ("module-clippy", Some("CLIPPY=1")),
         Pass::Faults => ("module-faults", Some("VMIG_FAULTS=1")),
     };
+    let name = &*kernel.flavor.of(name, '-');
     let out = paths.work.join(name);
     let _held = cache::lock(&paths.work.join(format!("{name}.lock")))?;
     let stamp = out.join("vmtest-stamp");
@@ -51,6 +52,7 @@ pub(crate) fn build(paths: &Paths, kernel: &Kernel, pass: Pass) -> Result<PathBu
     make.arg(format!("M={}", paths.checkout.display()))
         .arg(format!("MO={}", out.display()));
     make.args(["KRUSTFLAGS=-Dwarnings", "-j4"])
+        .args(kernel.flavor.make())
         .args(extra)
         .arg("modules");
     let log = paths.work.join(format!("{name}.log"));

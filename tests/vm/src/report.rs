@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::libtest::Counts;
+use crate::screen::Screen;
 use crate::verdict::Judgement;
 
 /// One line of the summary.
@@ -19,6 +20,9 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     entries: Vec<Entry>,
+    notes: Vec<String>,
+    /// What would be on the terminal, if something else has it.
+    kept: Option<String>,
 }
 
 /// The only entries that may have ignored tests, how many at most, and why. An ignored test anywhere else
@@ -26,6 +30,36 @@ pub(crate) struct Report {
 const IGNORED: &[(&str, u64, &str)] = &[];
 
 impl Report {
+    /// For what runs while something else has the terminal: see [`Report::join`].
+    pub(crate) fn aside() -> Self {
+        Self {
+            kept: Some(String::new()),
+            ..Self::default()
+        }
+    }
+
+    /// Takes over what ran aside, and shows what it had to say.
+    pub(crate) fn join(&mut self, aside: Self) {
+        self.say(aside.kept.as_deref().unwrap_or_default().trim_end());
+        self.entries.extend(aside.entries);
+        self.notes.extend(aside.notes);
+    }
+
+    /// Where the output of test programs goes.
+    pub(crate) fn screen(&self) -> Screen {
+        match self.kept {
+            Some(_) => Screen::dark(),
+            None => Screen::tests(),
+        }
+    }
+
+    fn say(&mut self, line: &str) {
+        match &mut self.kept {
+            Some(kept) => kept.extend([line, "\n"]),
+            None => println!("{line}"),
+        }
+    }
+
     /// Runs a check that passes or fails as a whole. What it made is returned.
     pub(crate) fn check<T>(
         &mut self,
@@ -60,7 +94,7 @@ impl Report {
         name: &str,
         suite: impl FnOnce() -> anyhow::Result<(T, Counts)>,
     ) -> Option<T> {
-        println!("== {name}");
+        self.say(&format!("== {name}"));
         let start = Instant::now();
         let (made, counts) = match suite() {
             Ok((made, counts)) => (Some(made), counts),
@@ -77,13 +111,16 @@ impl Report {
             counts.failures.push(why);
         }
         for failure in &counts.failures {
-            println!("FAILED {name}: {failure}");
+            self.say(&format!("FAILED {name}: {failure}"));
         }
         self.entries.push(Entry { name, counts, time });
     }
 
     /// Takes over what a VM run showed. Problems of the run as a whole count as one failure each.
     pub(crate) fn judged(&mut self, name: &str, judgement: Judgement) {
+        for line in &judgement.details {
+            self.say(line);
+        }
         for (suite, counts) in judgement.suites {
             let time = Some(counts.time).filter(|time| !time.is_zero());
             self.enter(format!("{name} {suite}"), counts, time);
@@ -96,6 +133,11 @@ impl Report {
     /// Counts a failure that has no step of its own.
     pub(crate) fn fail(&mut self, name: &str, why: &str) {
         self.enter(name.to_owned(), failed(why.to_owned()), None);
+    }
+
+    /// A line below the summary.
+    pub(crate) fn note(&mut self, line: String) {
+        self.notes.push(line);
     }
 
     /// Prints the summary, whose last line is `N passed, N failed`; true if nothing failed.
@@ -117,6 +159,9 @@ impl Report {
             for failure in &counts.failures {
                 println!("FAILED {name}: {failure}");
             }
+        }
+        for line in &self.notes {
+            println!("{line}");
         }
         let (passed, failed) = self.totals();
         println!("\n{passed} passed, {failed} failed");
@@ -175,6 +220,7 @@ mod tests {
                 },
             )],
             problems: vec!["no verdict".into()],
+            details: Vec::new(),
         };
         report.judged("vm", judgement);
         report.fail("f", "why");
@@ -189,6 +235,11 @@ mod tests {
             ))
         });
         assert_eq!(report.totals(), (1 + 5 + 3 + 2, 1 + 1 + 2 + 1 + 1 + 1));
+        let mut aside = Report::aside();
+        aside.fail("h", "why");
+        assert_eq!(aside.kept.as_deref(), Some("FAILED h: why\n"));
+        report.join(aside);
+        assert_eq!(report.totals(), (1 + 5 + 3 + 2, 1 + 1 + 2 + 1 + 1 + 1 + 1));
         assert!(!report.finish());
         assert!(
             !Report::default().finish(),

@@ -50,6 +50,11 @@ impl Screen {
         }
     }
 
+    /// Whether nothing is shown.
+    pub(crate) fn is_dark(&self) -> bool {
+        self.events == Events::Dark
+    }
+
     /// Shows the next bytes.
     pub(crate) fn show(&mut self, bytes: &[u8]) {
         let text = self.filter(bytes);

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{bail, Result};
 
+use crate::flavor::Flavor;
 use crate::paths::Paths;
 use crate::qemu;
 use crate::report::Report;
 use crate::vm::Parts;
 
 /// What goes wrong (see the guest's `provoke`), and what the harness has to say about it.
-const ROWS: &[(&str, &str)] = &[
+const PLAIN: &[(&str, &str)] = &[
     // The kernel goes on, and init reports that all is well.
     ("WARNING", "------------[ cut here ]------------"),
     // A lock that is never released: lockdep sees it at the end of the system call.
@@ -27,6 +28,13 @@ const ROWS: &[(&str, &str)] = &[
     ("twice", "2 verdicts"),
 ];
 
+/// The same for what only the debug kernel sees.
+const DEBUG: &[(&str, &str)] = &[
+    ("READ_AFTER_FREE", "BUG: KASAN: slab-use-after-free"),
+    ("CFI_FORWARD_PROTO", "CFI failure at lkdtm_"),
+    ("leak", "kmemleak found unreferenced objects: "),
+];
+
 const HANG: &str = "hang";
 
 /// How long a VM that hangs may do so.
@@ -34,7 +42,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One check for each row.
 pub(crate) fn run(paths: &Paths, parts: &Parts, report: &mut Report) {
-    for (what, complaint) in ROWS {
+    let rows = match parts.kernel.flavor {
+        Flavor::Plain => PLAIN,
+        Flavor::Debug => DEBUG,
+    };
+    for (what, complaint) in rows {
         report.check(&format!("harness notices {what}"), || {
             notices(paths, parts, what, complaint)
         });

@@ -3,9 +3,12 @@
 //! The verbs of the harness. Each returns whether all passed; an error is something that kept it
 //! from finding out.
 
+use std::thread;
+
 use anyhow::Result;
 
 use crate::checks;
+use crate::flavor::Flavor;
 use crate::kernel::Kernel;
 use crate::module::{self, Pass};
 use crate::mtty;
@@ -29,31 +32,94 @@ pub(crate) fn test() -> Result<bool> {
 /// What needs the build root.
 fn in_root(paths: &Paths, report: &mut Report) {
     report.check("builds with Rust 1.85", || checks::oldest_rust(paths));
-    let Some(kernel) = report.step("kernel", || Kernel::ensure(paths)) else {
+    let Some(kernels) = kernels(paths, report) else {
         return report.fail("module and VM", "not run: no kernel");
     };
+    let [plain, debug] = &kernels;
     report.check("sysfs-abi.md by get_abi.py", || {
-        checks::kernel_abi_tool(paths, &kernel.headers())
+        checks::kernel_abi_tool(paths, &plain.headers())
     });
-    report.check("module, no warning", || {
-        module::build(paths, &kernel, Pass::Build)
-    });
+    for kernel in &kernels {
+        let name = kernel.flavor.of("module, no warning", ' ');
+        report.check(&name, || module::build(paths, kernel, Pass::Build));
+    }
     report.check("module, clippy", || {
-        module::build(paths, &kernel, Pass::Clippy)
+        module::build(paths, plain, Pass::Clippy)
     });
-    let Some(parts) = report.step("guest programs", || Parts::ensure(paths)) else {
-        return report.fail("VM", "not run: no image");
-    };
-    if let Some(judgement) = report.step("VM", || parts.tests(paths, None, None)) {
-        report.judged("VM", judgement);
+    let ready = [plain, debug].map(|kernel| {
+        let flavor = kernel.flavor;
+        let name = flavor.of("guest programs", ' ');
+        let parts = report.step(&name, || Parts::ensure(paths, flavor));
+        if parts.is_none() {
+            report.fail(&flavor.of("VM", ' '), "not run: no image");
+        }
+        parts
+    });
+    if let [Some(plain), Some(debug)] = &ready {
+        in_vms(paths, plain, debug, report);
     }
-    if let Some(judgement) = report.step("VM, mtty", || parts.tests(paths, Some(mtty::SUITE), None))
-    {
-        report.judged("VM", judgement);
+}
+
+/// All that runs in VMs. A VM keeps one processor busy and hardly more, so two of them run at a time; who does
+/// what is chosen so that both have about as much to do.
+fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
+    let aside = thread::scope(|scope| {
+        let aside = scope.spawn(|| {
+            let mut report = Report::aside();
+            guest_tests(paths, debug, None, None, &mut report);
+            selftest::run(paths, debug, &mut report);
+            report
+        });
+        guest_tests(paths, plain, None, None, report);
+        for parts in [plain, debug] {
+            apart(paths, parts, report);
+        }
+        selftest::run(paths, plain, report);
+        if let Some(judgement) = report.step("demo", || plain.demo(paths)) {
+            report.judged("demo", judgement);
+        }
+        aside.join()
+    });
+    match aside {
+        Ok(aside) => report.join(aside),
+        Err(_) => report.fail(&debug.kernel.flavor.of("VM", ' '), "the harness panicked"),
     }
-    selftest::run(paths, &parts, report);
-    if let Some(judgement) = report.step("demo", || parts.demo(paths)) {
-        report.judged("demo", judgement);
+}
+
+/// The suites that have a VM of their own.
+fn apart(paths: &Paths, parts: &Parts, report: &mut Report) {
+    for suite in parts.kernel.flavor.apart() {
+        guest_tests(paths, parts, Some(suite), None, report);
+    }
+}
+
+/// All of them, each in a step of its own.
+fn kernels(paths: &Paths, report: &mut Report) -> Option<[Kernel; 2]> {
+    let [plain, debug] = Flavor::ALL.map(|flavor| {
+        let name = flavor.of("kernel", ' ');
+        report.step(&name, || Kernel::ensure(paths, flavor))
+    });
+    Some([plain?, debug?])
+}
+
+/// The guest tests in one VM.
+fn guest_tests(
+    paths: &Paths,
+    parts: &Parts,
+    suite: Option<&str>,
+    filter: Option<&str>,
+    report: &mut Report,
+) {
+    let vm = parts.kernel.flavor.of("VM", ' ');
+    let name = suite.map_or_else(|| vm.clone(), |suite| format!("{vm}, {suite}"));
+    let screen = report.screen();
+    if let Some(judgement) = report.step(&name, || parts.tests(paths, suite, filter, screen)) {
+        report.judged(&vm, judgement);
+    }
+    if suite.is_none() {
+        for (suite, why) in parts.kernel.flavor.left_out() {
+            report.note(format!("{vm}: without {suite}, which {why}"));
+        }
     }
 }
 
@@ -65,12 +131,13 @@ pub(crate) fn check() -> Result<bool> {
 }
 
 /// Guest tests only.
-pub(crate) fn boot(suite: Option<&str>, filter: Option<&str>) -> Result<bool> {
+pub(crate) fn boot(flavor: Flavor, suite: Option<&str>, filter: Option<&str>) -> Result<bool> {
     let paths = Paths::find()?;
     let mut report = Report::default();
-    if let Some(parts) = report.step("build", || Parts::ensure(&paths)) {
-        if let Some(judgement) = report.step("VM", || parts.tests(&paths, suite, filter)) {
-            report.judged("VM", judgement);
+    if let Some(parts) = report.step("build", || Parts::ensure(&paths, flavor)) {
+        guest_tests(&paths, &parts, suite, filter, &mut report);
+        if suite.is_none() {
+            apart(&paths, &parts, &mut report);
         }
     }
     Ok(report.finish())
@@ -80,7 +147,7 @@ pub(crate) fn boot(suite: Option<&str>, filter: Option<&str>) -> Result<bool> {
 pub(crate) fn faults(part: &str) -> Result<bool> {
     let paths = Paths::find()?;
     let mut report = Report::default();
-    if let Some(parts) = report.step("build", || Parts::ensure(&paths)) {
+    if let Some(parts) = report.step("build", || Parts::ensure(&paths, Flavor::Plain)) {
         if let Some(judgement) = report.step("VM", || parts.faults(&paths, part)) {
             report.judged("VM", judgement);
         }
@@ -89,27 +156,30 @@ pub(crate) fn faults(part: &str) -> Result<bool> {
 }
 
 /// Does the harness notice what it should?
-pub(crate) fn selftest() -> Result<bool> {
+pub(crate) fn selftest(flavor: Flavor) -> Result<bool> {
     let paths = Paths::find()?;
     let mut report = Report::default();
-    if let Some(parts) = report.step("build", || Parts::ensure(&paths)) {
+    if let Some(parts) = report.step("build", || Parts::ensure(&paths, flavor)) {
         selftest::run(&paths, &parts, &mut report);
     }
     Ok(report.finish())
 }
 
-/// The module for the VM's kernel.
-pub(crate) fn modules() -> Result<bool> {
+/// The module for a kernel of the VM.
+pub(crate) fn modules(flavor: Flavor) -> Result<bool> {
     let paths = Paths::find()?;
-    let out = module::build(&paths, &Kernel::ensure(&paths)?, Pass::Build)?;
+    let out = module::build(&paths, &Kernel::ensure(&paths, flavor)?, Pass::Build)?;
     println!("{}", out.join("driver/vmig.ko").display());
     Ok(true)
 }
 
 /// The demonstration.
-pub(crate) fn demo() -> Result<bool> {
+pub(crate) fn demo(flavor: Flavor) -> Result<bool> {
     let paths = Paths::find()?;
-    let judgement = Parts::ensure(&paths)?.demo(&paths)?;
+    let judgement = Parts::ensure(&paths, flavor)?.demo(&paths)?;
+    for line in &judgement.details {
+        println!("{line}");
+    }
     for problem in &judgement.problems {
         println!("demo: {problem}");
     }
@@ -123,12 +193,12 @@ pub(crate) fn demo() -> Result<bool> {
 /// What the kernel's sample driver does, in `tests/CONFORMANCE.md`.
 pub(crate) fn conform_mtty() -> Result<bool> {
     let paths = Paths::find()?;
-    mtty::renew(&paths, &Parts::ensure(&paths)?)
+    mtty::renew(&paths, &Parts::ensure(&paths, Flavor::Plain)?)
 }
 
 /// A shell in the VM.
-pub(crate) fn shell() -> Result<bool> {
+pub(crate) fn shell(flavor: Flavor) -> Result<bool> {
     let paths = Paths::find()?;
-    Parts::ensure(&paths)?.shell(&paths)?;
+    Parts::ensure(&paths, flavor)?.shell(&paths)?;
     Ok(true)
 }

@@ -9,13 +9,15 @@
 //! run NAME                    a suite starts; its output follows
 //! exit NAME code N            it has ended by itself
 //! exit NAME signal N          it was killed
+//! leaks N                     objects that kmemleak found unreferenced at the end
 //! taint N                     /proc/sys/kernel/tainted at the end
 //! error TEXT                  init could not do what it should
 //! verdict passed|failed       the last line, exactly once
 //! ```
 //!
 //! A run passes only if everything says so: each suite asked for has run, its exit status and its
-//! summary agree, the kernel is not tainted by a warning, and there is exactly one verdict.
+//! summary agree, nothing leaked, the kernel is not tainted by a warning, and there is exactly one
+//! verdict.
 
 use crate::libtest::{self, Counts};
 
@@ -36,6 +38,8 @@ pub(crate) struct Judgement {
     pub(crate) suites: Vec<(String, Counts)>,
     /// What is wrong with the run apart from tests that failed.
     pub(crate) problems: Vec<String>,
+    /// What helps to understand a failure, in lines.
+    pub(crate) details: Vec<String>,
 }
 
 /// What was asked for.
@@ -47,6 +51,8 @@ pub(crate) struct Wanted {
     pub(crate) filtered: bool,
     /// Whether the programs are tests at all (else only their exit status counts).
     pub(crate) counted: bool,
+    /// Whether kmemleak has to have looked.
+    pub(crate) leaks: bool,
 }
 
 /// Whether `channel` already has the verdict, so that the VM should be ending.
@@ -62,6 +68,7 @@ pub(crate) fn judge(channel: &str, wanted: &Wanted) -> Judgement {
     let mut result = Judgement::default();
     let mut open: Option<(String, String)> = None;
     let mut verdicts = Vec::new();
+    let mut scanned = false;
     let mut trailing = false;
     for line in channel.lines() {
         let Some(event) = line.strip_prefix(MARK) else {
@@ -89,6 +96,14 @@ pub(crate) fn judge(channel: &str, wanted: &Wanted) -> Judgement {
                 }
                 None => result.problems.push(format!("exit without run: {rest}")),
             },
+            "leaks" => {
+                scanned = true;
+                if rest != "0" {
+                    result
+                        .problems
+                        .push(format!("kmemleak found unreferenced objects: {rest}"));
+                }
+            }
             "taint" => match rest.parse::<u64>() {
                 Ok(bits) if bits & BAD_TAINT == 0 => {}
                 _ => result
@@ -118,6 +133,11 @@ pub(crate) fn judge(channel: &str, wanted: &Wanted) -> Judgement {
         {
             result.problems.push(format!("{name}: was not run"));
         }
+    }
+    if wanted.leaks && !scanned {
+        result
+            .problems
+            .push("kmemleak has not looked for leaks".to_owned());
     }
     let failed =
         !result.problems.is_empty() || result.suites.iter().any(|(_, counts)| counts.failed > 0);
@@ -198,6 +218,7 @@ mod tests {
             suites: vec!["a".into()],
             filtered: false,
             counted: true,
+            leaks: false,
         }
     }
 
@@ -252,6 +273,7 @@ mod tests {
             ("no summary", GOOD.replace("test result:", "result:")),
             ("no test", GOOD.replace("1 passed", "0 passed")),
             ("warned", GOOD.replace("taint 4096", "taint 4608")),
+            ("leaks", GOOD.replace("\x1etaint", "\x1eleaks 2\n\x1etaint")),
             ("taint unreadable", GOOD.replace("taint 4096", "taint ?")),
             (
                 "init's error",
@@ -265,6 +287,18 @@ mod tests {
         for (what, channel) in rows {
             assert!(bad(&channel, &wanted()), "{what}");
         }
+    }
+
+    #[test]
+    fn a_scan_for_leaks_must_have_been() {
+        let leaks = Wanted {
+            leaks: true,
+            ..wanted()
+        };
+        assert!(bad(GOOD, &leaks));
+        let scanned = GOOD.replace("\x1etaint", "\x1eleaks 0\n\x1etaint");
+        assert!(!bad(&scanned, &leaks));
+        assert!(!bad(&scanned, &wanted()));
     }
 
     #[test]

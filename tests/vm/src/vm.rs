@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::flavor::Flavor;
 use crate::kernel::Kernel;
+use crate::libtest::Counts;
 use crate::module::{self, Pass};
-use crate::mtty;
 use crate::paths::Paths;
 use crate::programs::{self, Program};
 use crate::rundir::RunDir;
@@ -40,6 +41,8 @@ struct Run {
     judgement: Judgement,
     /// All that came over the report channel.
     channel: String,
+    /// Whether somebody has seen it come.
+    shown: bool,
     /// The last lines of the console.
     console: Vec<String>,
     /// Image and logs.
@@ -48,8 +51,8 @@ struct Run {
 
 impl Parts {
     /// Builds what is not up to date.
-    pub(crate) fn ensure(paths: &Paths) -> Result<Self> {
-        let kernel = Kernel::ensure(paths)?;
+    pub(crate) fn ensure(paths: &Paths, flavor: Flavor) -> Result<Self> {
+        let kernel = Kernel::ensure(paths, flavor)?;
         let module = module::build(paths, &kernel, Pass::Build)?.join("driver/vmig.ko");
         Ok(Self {
             module,
@@ -58,14 +61,17 @@ impl Parts {
         })
     }
 
-    /// The names of the guest's test programs, and that of the KUnit results. Not those that need a
-    /// VM of their own.
+    /// The names of the guest's test programs for this kernel, and that of the KUnit results. Not
+    /// those that have a VM of their own.
     pub(crate) fn suites(&self) -> Vec<String> {
+        let flavor = self.kernel.flavor;
+        let left_out = flavor.left_out().iter().map(|(suite, _)| *suite);
+        let elsewhere: Vec<&str> = flavor.apart().iter().copied().chain(left_out).collect();
         let tests = self.programs.iter().filter(|program| program.test);
-        let tests = tests.filter(|program| program.name != mtty::SUITE);
         let names = tests.map(|program| program.name.clone());
+        let here = names.filter(|name| !elsewhere.contains(&name.as_str()));
         std::iter::once(verdict::KUNIT.to_owned())
-            .chain(names)
+            .chain(here)
             .collect()
     }
 
@@ -75,6 +81,7 @@ impl Parts {
         paths: &Paths,
         suite: Option<&str>,
         filter: Option<&str>,
+        screen: Screen,
     ) -> Result<Judgement> {
         let suites = suite.map_or_else(|| self.suites(), |one| vec![one.to_owned()]);
         let mut words = vec![list("suites", &suites)];
@@ -83,9 +90,10 @@ impl Parts {
             suites,
             filtered: filter.is_some(),
             counted: true,
+            leaks: self.kernel.flavor.finds_leaks(),
         };
-        let run = self.run(paths, words, &wanted, qemu::SILENCE, &mut Screen::tests())?;
-        Ok(run.show())
+        let run = self.run(paths, words, &wanted, qemu::SILENCE, screen)?;
+        Ok(run.explained())
     }
 
     /// Runs one suite; with what came over the report channel.
@@ -94,9 +102,10 @@ impl Parts {
             suites: vec![suite.to_owned()],
             filtered: false,
             counted: true,
+            leaks: self.kernel.flavor.finds_leaks(),
         };
         let words = vec![format!("suites={suite}")];
-        let run = self.run(paths, words, &wanted, qemu::SILENCE, &mut Screen::dark())?;
+        let run = self.run(paths, words, &wanted, qemu::SILENCE, Screen::dark())?;
         Ok((run.judgement, run.channel))
     }
 
@@ -108,21 +117,23 @@ impl Parts {
             suites: vec![suite],
             filtered: false,
             counted: true,
+            leaks: self.kernel.flavor.finds_leaks(),
         };
-        let run = self.run(paths, words, &wanted, qemu::SILENCE, &mut Screen::tests())?;
-        Ok(run.show())
+        let run = self.run(paths, words, &wanted, qemu::SILENCE, Screen::tests())?;
+        Ok(run.explained())
     }
 
     /// Runs the demo.
     pub(crate) fn demo(&self, paths: &Paths) -> Result<Judgement> {
         let wanted = Wanted {
             suites: vec!["demo".to_owned()],
+            leaks: self.kernel.flavor.finds_leaks(),
             ..Wanted::default()
         };
         let words = vec!["mode=demo".to_owned()];
         Ok(self
-            .run(paths, words, &wanted, qemu::SILENCE, &mut Screen::plain())?
-            .show())
+            .run(paths, words, &wanted, qemu::SILENCE, Screen::plain())?
+            .explained())
     }
 
     /// A run that is to fail: init does `what` wrong after a suite that passes.
@@ -138,9 +149,10 @@ impl Parts {
             suites: vec![suite],
             filtered: false,
             counted: true,
+            leaks: false,
         };
         Ok(self
-            .run(paths, words, &wanted, silence, &mut Screen::dark())?
+            .run(paths, words, &wanted, silence, Screen::dark())?
             .judgement)
     }
 
@@ -154,10 +166,19 @@ impl Parts {
             paths,
             &self.kernel,
             &initrd,
-            &words(vec!["mode=shell".to_owned()]),
+            &self.words(vec!["mode=shell".to_owned()]),
         )?;
         drop(dir);
         Ok(())
+    }
+
+    /// The words for init: those given, the modules to load, and what the kernel can do.
+    fn words(&self, mut words: Vec<String>) -> Vec<String> {
+        words.push(list("modules", MODULES));
+        if self.kernel.flavor.finds_leaks() {
+            words.push("leaks=find".to_owned());
+        }
+        words
     }
 
     fn image(&self, paths: &Paths, faults: Option<&Path>) -> Result<(RunDir, PathBuf)> {
@@ -179,7 +200,7 @@ impl Parts {
         asked: Vec<String>,
         wanted: &Wanted,
         silence: Duration,
-        screen: &mut Screen,
+        mut screen: Screen,
     ) -> Result<Run> {
         let faults = match wanted.suites.iter().any(|suite| suite == FAULTS) {
             true => Some(module::build(paths, &self.kernel, Pass::Faults)?.join("driver/vmig.ko")),
@@ -191,7 +212,7 @@ impl Parts {
             paths,
             &self.kernel,
             &initrd,
-            &words(asked),
+            &self.words(asked),
             silence,
             &mut output,
         )?;
@@ -201,16 +222,11 @@ impl Parts {
         Ok(Run {
             judgement,
             channel: ended.channel,
+            shown: !screen.is_dark(),
             console: ended.last_lines,
             dir,
         })
     }
-}
-
-/// The words for init: those given, and the modules to load.
-fn words(mut words: Vec<String>) -> Vec<String> {
-    words.push(list("modules", MODULES));
-    words
 }
 
 /// `name=a,b,c`: one word however many there are, since the kernel passes on no more than 32.
@@ -219,26 +235,24 @@ fn list<S: Borrow<str>>(name: &str, values: &[S]) -> String {
 }
 
 impl Run {
-    /// Shows and keeps what helps to understand a failure.
-    fn show(self) -> Judgement {
-        let problems = !self.judgement.problems.is_empty();
-        if problems {
-            println!("\n-- last lines of the console");
-            for line in &self.console {
-                println!("| {line}");
-            }
+    /// With what helps to understand a failure.
+    fn explained(mut self) -> Judgement {
+        let details = &mut self.judgement.details;
+        let failed = |(_, counts): &(String, Counts)| counts.failed > 0;
+        let failed = self.judgement.suites.iter().any(failed);
+        if failed && !self.shown {
+            details.extend(self.channel.lines().map(|line| format!("> {line}")));
         }
-        if problems
-            || self
-                .judgement
-                .suites
-                .iter()
-                .any(|(_, counts)| counts.failed > 0)
-        {
-            println!(
+        if !self.judgement.problems.is_empty() {
+            details.push("-- last lines of the console".to_owned());
+            details.extend(self.console.iter().map(|line| format!("| {line}")));
+        }
+        if failed || !self.judgement.problems.is_empty() {
+            let logs = self.dir.keep_logs();
+            details.push(format!(
                 "-- console.log and report.log are in {}",
-                self.dir.keep_logs().display()
-            );
+                logs.display()
+            ));
         }
         self.judgement
     }
