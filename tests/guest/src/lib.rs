@@ -18,6 +18,7 @@ pub mod conform;
 pub mod contents;
 pub mod detect;
 pub mod event;
+pub mod failing;
 pub mod kernel;
 pub mod kmsg;
 pub mod mdev;
