@@ -168,8 +168,24 @@ pub struct CheckResult {
 }
 
 impl CheckResult {
+    pub(crate) fn new(
+        place: Where,
+        outcome: Outcome,
+        free: Option<u64>,
+        error: Option<ErrorForm>,
+    ) -> Self {
+        Self {
+            place,
+            verdict: outcome.verdict,
+            reasons: outcome.reasons,
+            apply: outcome.apply,
+            free,
+            error,
+        }
+    }
+
     /// What it says about other implementations with the same document.
-    fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         Outcome {
             verdict: self.verdict,
             reasons: self.reasons.clone(),
@@ -195,14 +211,7 @@ impl Check {
                     }
                 },
             };
-            results.push(CheckResult {
-                place,
-                verdict: outcome.verdict,
-                reasons: outcome.reasons,
-                apply: outcome.apply,
-                free: one.free,
-                error,
-            });
+            results.push(CheckResult::new(place, outcome, one.free, error));
         }
         let verdicts = results.iter().map(|result| result.verdict);
         Self {

@@ -40,17 +40,16 @@ use crate::{
     order::Order,
     output::{
         places,
+        CheckResult,
         Checked,
         ErrorForm,
         Where, //
     },
-    reason::Reason,
     source::Record,
     space::{
         Alternative,
         Space, //
     },
-    value::Params,
     verdict::Verdict,
 };
 
@@ -71,22 +70,9 @@ pub struct Plan {
 pub struct PlanResult {
     /// Its place, best first, from 1.
     pub rank: usize,
-    /// Which.
+    /// What a check says about it; unknown also if the changes cannot be known.
     #[serde(flatten)]
-    pub place: Where,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// What speaks against it.
-    pub reasons: Vec<Reason>,
-    /// The full set to write there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub apply: Option<Params>,
-    /// How many more devices can be made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub free: Option<u64>,
-    /// Why the verdict is unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<ErrorForm>,
+    pub check: CheckResult,
     /// The fewest changes with which it fits; `None`: nothing fits, or it is not known.
     pub changes: Option<Vec<Change>>,
 }
@@ -120,12 +106,8 @@ impl PlanResult {
     /// What it says about other implementations with the same document.
     fn judged(&self) -> Judged {
         Judged {
-            outcome: Outcome {
-                verdict: self.verdict,
-                reasons: self.reasons.clone(),
-                apply: self.apply.clone(),
-            },
-            error: self.error.clone(),
+            outcome: self.check.outcome(),
+            error: self.check.error.clone(),
             changes: self.changes.clone(),
         }
     }
@@ -181,7 +163,7 @@ impl Plan {
                 model: list.model.clone(),
                 params: list.params.clone(),
             },
-            verdict: Verdict::any(results.iter().map(|result| result.verdict)),
+            verdict: Verdict::any(results.iter().map(|result| result.check.verdict)),
             results,
         }
     }
@@ -204,19 +186,9 @@ impl Judged {
     }
 
     fn at(self, place: Where, free: Option<u64>) -> PlanResult {
-        let Outcome {
-            verdict,
-            reasons,
-            apply,
-        } = self.outcome;
         PlanResult {
             rank: 0,
-            place,
-            verdict,
-            reasons,
-            apply,
-            free,
-            error: self.error,
+            check: CheckResult::new(place, self.outcome, free, self.error),
             changes: self.changes,
         }
     }
@@ -331,23 +303,23 @@ fn rank(results: &mut [PlanResult]) {
 
 fn compare(a: &PlanResult, b: &PlanResult) -> Ordering {
     fn key(result: &PlanResult) -> impl Ord + '_ {
-        let verdict = match result.verdict {
+        let verdict = match result.check.verdict {
             Verdict::Compatible => 0,
             Verdict::Possible => 1,
             Verdict::Incompatible => 2,
             Verdict::Unknown => 3,
         };
         let changes = result.changes.as_ref().map_or(usize::MAX, Vec::len);
-        let place = &result.place;
+        let place = &result.check.place;
         (
             verdict,
-            result.free == Some(0),
+            result.check.free == Some(0),
             changes,
-            Reverse(result.free),
+            Reverse(result.check.free),
             (&place.host, &place.parent, &place.kind, &place.source),
         )
     }
     key(a)
         .cmp(&key(b))
-        .then_with(|| a.place.model.cmp(&b.place.model))
+        .then_with(|| a.check.place.model.cmp(&b.check.place.model))
 }

@@ -72,27 +72,51 @@ fn lines(results: &[CheckResult], context: &Context<'_>) -> Vec<String> {
             result.verdict.to_string(),
             result.place.host.clone(),
             type_name(&result.place),
-            result.place.model.clone().unwrap_or_else(|| "-".to_owned()),
-            result
-                .free
-                .map_or_else(|| "-".to_owned(), |free| free.to_string()),
+            model(&result.place),
+            free(result),
         ]);
     }
+    let under = results.iter().map(|result| {
+        let lines = against(result);
+        lines.map(|line| message_line(&line)).collect()
+    });
+    judged(table, results, under, context)
+}
+
+/// What speaks against a destination, a line for each.
+pub(super) fn against(result: &CheckResult) -> impl Iterator<Item = String> + '_ {
+    let reasons = result.reasons.iter().map(ToString::to_string);
+    reasons.chain(result.error.as_ref().map(error))
+}
+
+/// The rows of `table`, one for each of `results`, its verdict (the first column) in its colour, and
+/// `under` it the lines that belong to it.
+pub(super) fn judged<'a>(
+    table: Table,
+    results: impl IntoIterator<Item = &'a CheckResult>,
+    under: impl IntoIterator<Item = Vec<String>>,
+    context: &Context<'_>,
+) -> Vec<String> {
     let mut rows = table.lines().into_iter();
     let mut lines: Vec<String> = rows.next().into_iter().collect();
-    for (row, result) in rows.zip(results) {
+    for ((row, result), under) in rows.zip(results).zip(under) {
         let verdict = result.verdict.to_string();
         let rest = row.strip_prefix(&verdict).unwrap_or_default();
         lines.push(context.paint(style(result.verdict), &verdict) + rest);
-        let reasons = result.reasons.iter().map(ToString::to_string);
-        let error = result.error.as_ref().map(error);
-        lines.extend(
-            reasons
-                .chain(error)
-                .map(|reason| format!("    {}", message_line(&reason))),
-        );
+        lines.extend(under.into_iter().map(|line| format!("    {line}")));
     }
     lines
+}
+
+/// How many more devices can be made, if that is known.
+pub(super) fn free(result: &CheckResult) -> String {
+    let free = result.free.map(|free| free.to_string());
+    free.unwrap_or_else(|| "-".to_owned())
+}
+
+/// The model's name, if it is known.
+pub(super) fn model(place: &Where) -> String {
+    place.model.clone().unwrap_or_else(|| "-".to_owned())
 }
 
 /// `PARENT/TYPE`, as far as it is known.
@@ -105,7 +129,7 @@ pub(super) fn type_name(place: &Where) -> String {
 }
 
 /// `FILE: MEMBER: what is wrong`.
-pub(super) fn error(error: &ErrorForm) -> String {
+fn error(error: &ErrorForm) -> String {
     let member = error.member.as_ref().map(|member| format!("{member}: "));
     format!(
         "{}: {}{}",

@@ -23,7 +23,6 @@ use crate::{
     failure::Failure,
     text::{
         escape,
-        style,
         Table, //
     },
 };
@@ -44,7 +43,7 @@ pub(super) fn run(args: &Plan, context: &mut Context<'_>) -> Result<Exit, Failur
     let errors = answer
         .results
         .iter()
-        .filter_map(|result| result.error.as_ref());
+        .filter_map(|result| result.check.error.as_ref());
     Ok(check::exit(answer.verdict, errors, args.strict))
 }
 
@@ -59,9 +58,9 @@ fn lines(results: &[PlanResult], context: &Context<'_>) -> Vec<String> {
         "VERDICT", "RANK", "CHANGES", "HOST", "TYPE", "MODEL", "FREE",
     ]);
     for result in &results {
-        let place = &result.place;
+        let place = &result.check.place;
         table.row([
-            result.verdict.to_string(),
+            result.check.verdict.to_string(),
             result.rank.to_string(),
             result
                 .changes
@@ -69,25 +68,17 @@ fn lines(results: &[PlanResult], context: &Context<'_>) -> Vec<String> {
                 .map_or_else(|| "-".to_owned(), |changes| changes.len().to_string()),
             place.host.clone(),
             check::type_name(place),
-            place.model.clone().unwrap_or_else(|| "-".to_owned()),
-            result
-                .free
-                .map_or_else(|| "-".to_owned(), |free| free.to_string()),
+            check::model(place),
+            check::free(&result.check),
         ]);
     }
-    let mut rows = table.lines().into_iter();
-    let mut lines: Vec<String> = rows.next().into_iter().collect();
-    for (row, result) in rows.zip(results) {
-        let verdict = result.verdict.to_string();
-        let rest = row.strip_prefix(&verdict).unwrap_or_default();
-        lines.push(context.paint(style(result.verdict), &verdict) + rest);
-        let reasons = result.reasons.iter().map(ToString::to_string);
-        let error = result.error.as_ref().map(check::error);
+    let under = results.iter().map(|result| {
         let changes = result.changes.iter().flatten().map(change);
-        let under = reasons.chain(error).chain(changes);
-        lines.extend(under.map(|line| format!("    {}", escape(&line))));
-    }
-    lines
+        let lines = check::against(&result.check).chain(changes);
+        lines.map(|line| escape(&line).into_owned()).collect()
+    });
+    let checks = results.iter().map(|result| &result.check);
+    check::judged(table, checks, under, context)
 }
 
 fn change(change: &Change) -> String {
