@@ -6,13 +6,19 @@
 //! in and out one by one, volatile. Accesses through a mapping may raise SIGBUS when the device
 //! refuses the page; that ends the process, as it ends a VMM.
 
+use std::fs::File;
+use std::io::Read;
 use std::num::NonZeroUsize;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 
 use nix::errno::Errno;
 use nix::libc::{self, off_t};
 use nix::sys::mman::{mmap, mmap_anonymous, munmap, MapFlags, ProtFlags};
+use nix::unistd::pipe;
+
+/// Bytes that are copied through a pipe at once: less than any pipe holds.
+const PIECE: usize = 4096;
 
 /// Memory that something outside of this program reads and writes as well.
 ///
@@ -94,6 +100,28 @@ impl Memory {
         for (i, byte) in out.iter_mut().enumerate() {
             // SAFETY: `at` has checked the range; by the type's invariant it is mapped.
             *byte = unsafe { from.add(i).read_volatile() };
+        }
+        Ok(())
+    }
+
+    /// [`Self::read`] by the kernel: a page that the device refuses is an error, and does not end the
+    /// process.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], and `EFAULT` for a page that the device refuses; what pipe(2) says.
+    pub fn read_if_there(&self, offset: usize, out: &mut [u8]) -> Result<(), Errno> {
+        let (reader, writer) = pipe()?;
+        let mut reader = File::from(reader);
+        let mut at = offset;
+        for piece in out.chunks_mut(PIECE) {
+            // Nothing is in the pipe, so that there is room.
+            let copied = self.drain(at, piece.len(), writer.as_fd(), None)?;
+            if copied < piece.len() {
+                return Err(Errno::EFAULT);
+            }
+            reader.read_exact(piece).map_err(|_| Errno::EIO)?;
+            at += copied;
         }
         Ok(())
     }
@@ -190,6 +218,29 @@ mod tests {
         assert_eq!(memory.read(4091, &mut back), Err(Errno::EFAULT));
         assert_eq!(memory.write(4097, &[]), Err(Errno::EFAULT));
         assert_eq!(memory.write(usize::MAX, &[1]), Err(Errno::EFAULT));
+    }
+
+    #[test]
+    fn a_page_that_is_refused_is_an_error() {
+        let path = std::env::temp_dir().join(format!("vmig-memory-{}", std::process::id()));
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true);
+        let file = file.open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        file.set_len(4096).unwrap();
+        let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let memory = Memory::of_file(file.as_fd(), 0, 2 * 4096, prot).unwrap();
+        memory.write(4093, b"end").unwrap();
+        let mut seen = vec![0; 4096 - 10];
+        memory.read_if_there(10, &mut seen).unwrap();
+        assert!(seen.ends_with(b"\0end"));
+        // The file ends here, and access would be SIGBUS.
+        for offset in [4000, 4096] {
+            let refused = memory.read_if_there(offset, &mut [0; 200]);
+            assert_eq!(refused, Err(Errno::EFAULT), "{offset}");
+        }
+        let outside = memory.read_if_there(8190, &mut [0; 8]);
+        assert_eq!(outside, Err(Errno::EFAULT));
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl MigrationFlags {
 }
 
 /// What a device still has to send before STOP_COPY, `struct vfio_precopy_info`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrecopyInfo {
     /// `VFIO_PRECOPY_INFO_*`; means something only after
     /// [`Device::enable_precopy_info_v2`].
@@ -207,17 +207,20 @@ impl DataFile {
     ///
     /// `EINVAL`: the device is not in PRE_COPY or PRE_COPY_P2P.
     pub fn precopy_info(&self) -> Result<PrecopyInfo> {
-        self.precopy_info_with(0)
+        self.precopy_info_with(PrecopyInfo::default())
     }
 
-    /// The same with a value for the flags member, which the caller should leave 0; for tests.
+    /// The same with values for the members that are output, which the caller should leave 0; for
+    /// tests.
     ///
     /// # Errors
     ///
     /// As [`Self::precopy_info`].
-    pub fn precopy_info_with(&self, flags: u32) -> Result<PrecopyInfo> {
+    pub fn precopy_info_with(&self, before: PrecopyInfo) -> Result<PrecopyInfo> {
         let mut info = vfio_precopy_info {
-            flags,
+            flags: before.flags,
+            initial_bytes: before.initial_bytes,
+            dirty_bytes: before.dirty_bytes,
             ..Default::default()
         };
         sys::ioctl(self.as_fd(), Call::MigGetPrecopyInfo, &mut info)?;

@@ -312,17 +312,24 @@ fn opt_in(subject: &Subject) -> Result<(), Unheld> {
 fn c52(bench: &Bench) -> Verdict {
     let (subject, data) = early(bench)?;
     let what = "VFIO_MIG_GET_PRECOPY_INFO in PRE_COPY";
-    let plain = data.precopy_info_with(0).must(what)?;
+    let asked = |flags| {
+        let info = data.precopy_info_with(PrecopyInfo {
+            flags,
+            ..PrecopyInfo::default()
+        });
+        info.must(what)
+    };
+    let plain = asked(0)?;
     check(
         !plain.reinit(),
         "no REINIT without opt-in",
         format!("flags {:#x}", plain.flags),
     )?;
     let garbage = !uapi::VFIO_PRECOPY_INFO_REINIT;
-    let echo = data.precopy_info_with(garbage).must(what)?.flags;
+    let echo = asked(garbage)?.flags;
     opt_in(&subject)?;
     for input in [garbage, u32::MAX, 0] {
-        let seen = data.precopy_info_with(input).must(what)?.flags;
+        let seen = asked(input)?.flags;
         check(
             seen & !uapi::VFIO_PRECOPY_INFO_REINIT == 0,
             format!("flags 0 or REINIT after opt-in, with {input:#x} as input"),

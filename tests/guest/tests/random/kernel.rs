@@ -8,9 +8,16 @@ use std::time::Duration;
 use guest::event::readable;
 use guest::pci::{INTX, MSI};
 use guest::{sysfs, Event, Mdev};
-use vmig_vfio::{Attach, DataFile, Device, Errno, IovaRange};
+use vmig_vfio::{Attach, DataFile, Device, Errno, IovaRange, PrecopyInfo};
 
 use crate::op::{Answer, Files, Op, Seen, Value, FILES_MAX, FLAGS};
+
+/// What the members that are output hold before the call.
+const BEFORE: PrecopyInfo = PrecopyInfo {
+    flags: FLAGS,
+    initial_bytes: 0,
+    dirty_bytes: 0,
+};
 
 pub(crate) struct Kernel {
     device: Option<Device>,
@@ -69,7 +76,7 @@ impl Kernel {
             }
             Op::Write { file, data } => self.files[*file].write(data).map(Value::Count),
             Op::PrecopyInfo { file } => {
-                let info = self.files[*file].precopy_info_with(FLAGS);
+                let info = self.files[*file].precopy_info_with(BEFORE);
                 info.map(|info| Value::Info(info.flags, info.initial_bytes, info.dirty_bytes))
             }
             Op::Poll { file } => {
