@@ -196,8 +196,8 @@ faults! {
     PendingReturns = "pending-returns",
     /// `pending_bytes` is 1 once at the end.
     EndPends = "end-pends",
-    /// `pending_bytes` is 1 in 001b.
-    IdlePends = "idle-pends",
+    /// After a reset in the middle of a buffer the next stream lacks a byte.
+    ResetLoses = "reset-loses",
     /// The second session since a reset lacks a byte.
     SavingAgainLoses = "saving-again-loses",
     /// The first `data_size` after open is 0.
@@ -212,8 +212,12 @@ faults! {
     OffsetMoves = "offset-moves",
     /// A mapping shows other memory than the data section.
     MapsElsewhere = "maps-elsewhere",
-    /// A mapping shows something before there was a session.
+    /// A mapping shows what the last user has left in the data section.
     MapsOldData = "maps-old-data",
+    /// What `data_size` tells of is looked at with the next write only.
+    TakesLate = "takes-late",
+    /// The region is a page larger in 100b.
+    RegionGrows = "region-grows",
     /// One of the areas that can be mapped is empty.
     AreaIsEmpty = "area-is-empty",
     /// A transaction of 7 bytes is refused.

@@ -61,13 +61,31 @@ pub(super) struct Seen {
     lags: bool,
     pended: bool,
     offset_written: bool,
+    /// The device was reset in the middle of a buffer.
+    interrupted: bool,
+    /// A `data_size` that was written and not told to the device yet.
+    late: Option<[u8; 8]>,
+    /// The data section, as soon as it was mapped, and that of the last user.
+    mapped: Option<Arc<Memory>>,
+    old: Option<Arc<Memory>>,
 }
 
 impl Seen {
-    /// That of a device that was reset.
-    pub(super) fn reset(&self) -> Self {
+    /// That of a device that was opened.
+    pub(super) fn open(&mut self) -> Self {
+        Self {
+            old: self.mapped.take().or_else(|| self.old.take()),
+            ..Self::default()
+        }
+    }
+
+    /// That of a device that was reset in the state `from`.
+    pub(super) fn reset(&mut self, from: State) -> Self {
         Self {
             sized: self.sized,
+            interrupted: from == State::StopCopy && self.sizes > 0,
+            mapped: self.mapped.take(),
+            old: self.old.take(),
             ..Self::default()
         }
     }
@@ -94,7 +112,9 @@ pub(in crate::device) fn info(
     device: &Device<Card, Open>,
     caps: &mut InfoCap<'_>,
 ) -> Result<region::Info> {
-    let fault = device.state.lock().engine.fault;
+    let guard = device.state.lock();
+    let (fault, state) = (guard.engine.fault, guard.engine.real.state());
+    drop(guard);
     if fault == Fault::AreaIsEmpty {
         caps.add_type(region::TYPE_MIGRATION, region::SUBTYPE_MIGRATION)?;
         let size = v1::END.saturating_sub(v1::DATA_OFFSET);
@@ -106,8 +126,12 @@ pub(in crate::device) fn info(
         });
     }
     let mut info = v1::info(device, caps)?;
-    if fault == Fault::RegionUnreadable {
-        info.flags &= !region::Info::READ;
+    match fault {
+        Fault::RegionUnreadable => info.flags &= !region::Info::READ,
+        Fault::RegionGrows if state == State::Resuming => {
+            info.size = info.size.saturating_add(v1::DATA_OFFSET);
+        }
+        _ => (),
     }
     Ok(info)
 }
@@ -175,7 +199,6 @@ fn falsify(device: &Device<Card, Open>, at: u64, out: &mut [u8]) {
                 seen.pended = true;
                 1
             }
-            (Fault::IdlePends, PENDING, _) if state == State::Running => 1,
             (Fault::OffsetIsTaken, OFFSET, _) if seen.offset_written => 0,
             (_, OFFSET, _) => value.saturating_add(shift(fault, state)),
             (Fault::SizeShrinks, SIZE, 1..) if seen.sizes > 1 => value.saturating_sub(1),
@@ -185,7 +208,14 @@ fn falsify(device: &Device<Card, Open>, at: u64, out: &mut [u8]) {
     }
 }
 
+/// Tells the device of a `data_size` that [`Fault::TakesLate`] has kept back.
+fn take_late(device: &Device<Card, Open>) -> Result {
+    let late = device.state.lock().engine.region.late.take();
+    late.map_or(Ok(()), |size| v1::write(device, SIZE, &size))
+}
+
 pub(in crate::device) fn write(device: &Device<Card, Open>, at: u64, data: &[u8]) -> Result {
+    take_late(device)?;
     let mut guard = device.state.lock();
     let engine = &mut guard.engine;
     let (fault, state) = (engine.fault, engine.real.state());
@@ -199,6 +229,10 @@ pub(in crate::device) fn write(device: &Device<Card, Open>, at: u64, data: &[u8]
             return Ok(());
         }
         (SIZE, _, Ok(size)) => match fault {
+            Fault::TakesLate if state == State::Resuming => {
+                engine.region.late = Some(size);
+                return Ok(());
+            }
             Fault::RefusesSevens if u64::from_ne_bytes(size) == 7 => return Err(EINVAL),
             Fault::SizeStops if state == State::Running => {
                 // There is always a way.
@@ -257,6 +291,7 @@ fn set_state(device: &Device<Card, Open>, number: u32) -> Result {
             Fault::FreezeLags => engine.region.lags = state == State::PreCopy,
             Fault::FreezeLoses if state == State::PreCopy => engine.lose(),
             Fault::SavingAgainLoses if again => engine.lose(),
+            Fault::ResetLoses if core::mem::take(&mut engine.region.interrupted) => engine.lose(),
             _ => (),
         }
     }
@@ -269,18 +304,20 @@ pub(in crate::device) fn map(
     size: usize,
 ) -> Result<(Arc<Memory>, usize)> {
     let (memory, start) = v1::map(device, position, size)?;
-    let guard = device.state.lock();
+    let mut guard = device.state.lock();
     let (fault, state) = (guard.engine.fault, guard.engine.real.state());
+    let seen = &mut guard.engine.region;
+    let old = seen.old.clone().filter(|_| state == State::Running);
+    if fault == Fault::MapsOldData && old.is_none() {
+        seen.mapped = Some(memory.clone());
+    }
     drop(guard);
     match fault {
         Fault::MapsElsewhere => {
             let len = v1::END.saturating_sub(v1::DATA_OFFSET).try_into()?;
             Ok((Memory::new(len)?, start))
         }
-        Fault::MapsOldData if state == State::Running => {
-            memory.write(0, &[0xff])?;
-            Ok((memory, start))
-        }
+        Fault::MapsOldData => Ok((old.unwrap_or(memory), start)),
         _ => Ok((memory, start)),
     }
 }

@@ -20,7 +20,6 @@ use vmig_model::{
 };
 
 use super::{
-    region::Seen,
     Engine,
     Fault,
     Old,
@@ -225,7 +224,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
         self.opening = Opening::default();
         self.round = Round::default();
         self.session = Session::default();
-        self.region = Seen::default();
+        self.region = self.region.open();
         match (self.fault, &mut self.old) {
             (Fault::OpenWakesSession, Some(old)) => old.alive = true,
             _ => self.old = None,
@@ -269,7 +268,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
             ..Round::default()
         };
         self.session = Session::default();
-        self.region = self.region.reset();
+        self.region = self.region.reset(from);
         self.lag = None;
         if traces {
             // The register is there: it cannot fail.

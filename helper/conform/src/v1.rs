@@ -6,6 +6,7 @@
 //! Newer headers have the numbers and the structure, but not the text.
 
 mod client;
+mod misuse;
 mod region;
 mod resuming;
 mod saving;
@@ -19,5 +20,5 @@ pub(crate) const SECTIONS: &[Section] = &[
     states::SECTION,
     saving::SECTION,
     resuming::SECTION,
-    region::LAST,
+    misuse::SECTION,
 ];

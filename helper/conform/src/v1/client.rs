@@ -100,6 +100,11 @@ impl Old {
         Ok(Self { subject, index })
     }
 
+    /// Closes the device as it is, without a reset.
+    pub(super) fn close(self) {
+        self.subject.close();
+    }
+
     /// Index of the region.
     pub(super) fn index(&self) -> u32 {
         self.index

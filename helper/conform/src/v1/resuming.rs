@@ -18,7 +18,8 @@ use crate::{
     catalogue::{
         Class::{
             Must,
-            Should, //
+            Should,
+            Wish, //
         },
         Id,
         Section,
@@ -35,6 +36,7 @@ use crate::{
         check,
         errno_shown,
         held_with,
+        skip,
         Call,
         Held,
         Own,
@@ -55,24 +57,24 @@ pub(crate) const SECTION: Section = Section {
             v23,
         ),
         Statement::new(
-            Should,
+            Wish,
             Id::v(24),
             "transactions in smaller pieces than the source's are accepted",
-            "no uAPI text; hw/vfio/migration.c of QEMU splits what the section cannot hold",
+            "linux/vfio.h of 5.8 has users keep the size; QEMU splits what the section cannot hold",
             v24,
         ),
         Statement::new(
-            Should,
+            Wish,
             Id::v(25),
             "an error in the data is told in the loop, before the state is asked for",
-            "linux/vfio.h of 5.8, struct vfio_device_migration_info, next read() or write()",
+            "linux/vfio.h of 5.8, struct vfio_device_migration_info, can return an error code",
             v25,
         )
         .destructive(),
         Statement::new(
             Should,
             Id::v(26),
-            "100b -> 001b and 100b -> 000b fail when data are missing or wrong",
+            "100b -> 001b and 100b -> 000b fail when data are missing",
             "linux/vfio.h of 5.8 has no text; the rule of protocol version 2, RESUMING -> STOP",
             v26,
         )
@@ -89,12 +91,21 @@ fn v23(bench: &Bench) -> Verdict {
         old.load(&transactions, &format!("a good stream (round {round})"))?;
         transactions = old.save(bench)?;
     }
+    let repeats = transactions == first;
+    let first_bytes = first.concat();
+    if !repeats {
+        let difference = difference(&transactions.concat(), &first_bytes);
+        held.note(format!("streams differ after three rounds: {difference}"));
+    }
     if mapped(&old, &first)? {
         held.note("also with data written through a mapping");
-    }
-    if transactions != first {
-        let difference = difference(&transactions.concat(), &first.concat());
-        held.note(format!("streams differ after three rounds: {difference}"));
+        // A driver that took other bytes than these may have found nothing wrong with them.
+        let bytes = old.save(bench)?.concat();
+        check(
+            !repeats || bytes == first_bytes,
+            "data written through a mapping give the same state",
+            difference(&bytes, &first_bytes),
+        )?;
     }
     Ok(held)
 }
@@ -118,6 +129,9 @@ fn mapped(old: &Old, transactions: &Transactions) -> Result<bool, Unheld> {
         memory.write(start, data).own("writing to a mapping")?;
         let done = region.write_u64(DATA_SIZE, data.len() as u64);
         done.must("writing data_size after data were written through a mapping")?;
+        // "must return this write operations on consuming data": nobody needs them any more.
+        let junk = vec![0xa5; data.len()];
+        memory.write(start, &junk).own("writing to a mapping")?;
     }
     let done = old.ask(RUNNING)?;
     done.must("100b -> 001b after data were written through a mapping")?;
@@ -172,22 +186,28 @@ fn v25(bench: &Bench) -> Verdict {
     // A second time, so that there is a next access in any case.
     let judged = old.feed(slices(&bad).chain(slices(&good)))?;
     old.load(&good, "a good stream after a bad one")?;
-    let told = matches!(judged, Judged::InLoop(_));
-    check(
-        told,
-        "a wrong first byte is refused in the loop",
-        judged.shown(),
-    )?;
-    held_with(judged.shown())
+    match judged {
+        Judged::InLoop(_) => held_with(judged.shown()),
+        Judged::AtEnd(_) => {
+            let expected = "a wrong first byte is refused in the loop";
+            Err(broken(expected, judged.shown()))
+        }
+        // Data are opaque: no value of that byte need be wrong.
+        Judged::Accepted => Err(skip("the device takes another first byte")),
+    }
 }
 
 fn v26(bench: &Bench) -> Verdict {
     let old = Old::open(bench)?;
     let good = old.save_some(bench)?;
     let result = bad_streams(bench, &old, &good);
+    // Data are opaque: no value of that byte need be wrong.
+    let judged = old.feed(slices(&wrong(&good)))?;
     old.load(&good, "a good stream after bad ones")?;
-    let tried = result?;
-    held_with(format!("{tried} bad streams"))
+    let mut held = Held::default();
+    held.note(format!("{} bad streams", result?));
+    held.note(format!("another first byte: {}", judged.shown()));
+    Ok(held)
 }
 
 fn bad_streams(bench: &Bench, old: &Old, good: &Transactions) -> Result<usize, Unheld> {
@@ -198,7 +218,6 @@ fn bad_streams(bench: &Bench, old: &Old, good: &Transactions) -> Result<usize, U
         check(judged != Judged::Accepted, expected, judged.shown())
     };
     refused(old.feed([])?, "no data at all")?;
-    refused(old.feed(slices(&wrong(good)))?, "a wrong first byte")?;
     // To 000b as well.
     old.enter(RESUMING)?;
     let judged = match old.ask(STOP)? {
