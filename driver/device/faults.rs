@@ -132,8 +132,10 @@ faults! {
     InfoAnyway = "info-anyway",
     /// Pre-copy information is never given.
     InfoNever = "info-never",
-    /// One initial byte too few once some were read.
-    InitialRunsAhead = "initial-runs-ahead",
+    /// The size of the initial data stays until all were read.
+    InitialStays = "initial-stays",
+    /// One byte of new initial data stays for ever.
+    InitialLingers = "initial-lingers",
     /// A dirty byte before anything was read.
     DirtyAtFirst = "dirty-at-first",
     /// A dirty byte together with new initial data.
@@ -145,6 +147,8 @@ faults! {
     RefusesLate = "refuses-late",
     /// Writes of 20 to 24 bytes lose the last.
     SmallWritesLose = "small-writes-lose",
+    /// A stream that came in writes of 20 to 24 bytes sets a register when the device runs.
+    SmallWritesGarble = "small-writes-garble",
     /// A stream is refused if RESUMING came from STOP_COPY.
     RefusesAfterSaving = "refuses-after-saving",
     /// A stream without its end is accepted.
@@ -248,6 +252,10 @@ struct Session {
     origin: Option<State>,
     /// Its sizes were asked for.
     asked: bool,
+    /// The size of the initial data before anything was read.
+    initial: u64,
+    /// New initial data were told of.
+    renewed: bool,
     consumed: u64,
     /// Bytes that were peeked at, and not consumed yet.
     peeked: usize,
@@ -260,6 +268,8 @@ struct Session {
     /// The rest is withheld.
     cut: bool,
     written: u64,
+    /// A write had 20 to 24 bytes.
+    small: bool,
     /// write() was refused.
     refused: bool,
     /// write() was called after that.
@@ -275,6 +285,8 @@ struct Session {
 struct Round {
     given_up: bool,
     loaded: bool,
+    /// What was loaded came in small writes, and the device has not run since.
+    garbled: bool,
     cannot_save: bool,
 }
 

@@ -146,10 +146,17 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
         }
         let mut info = self.real.precopy_info(session)?;
         self.session.asked = true;
+        self.session.renewed |= info.reinit;
         let begun = self.session.consumed > 0;
+        if !begun {
+            self.session.initial = info.initial_bytes;
+        }
         match self.fault {
-            Fault::InitialRunsAhead if begun && info.initial_bytes > 1 => {
-                info.initial_bytes = info.initial_bytes.saturating_sub(1);
+            Fault::InitialStays if info.initial_bytes > 0 => {
+                info.initial_bytes = info.initial_bytes.max(self.session.initial);
+            }
+            Fault::InitialLingers if self.session.renewed => {
+                info.initial_bytes = info.initial_bytes.max(1);
             }
             Fault::DirtyAtFirst if !begun => {
                 info.dirty_bytes = info.dirty_bytes.saturating_add(1);
@@ -187,6 +194,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
             let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
             self.session.written = self.session.written.saturating_add(bytes);
             self.session.wrote_on |= self.session.refused;
+            self.session.small |= (20..=24).contains(&data.len());
         }
         match self.real.write(session, taken) {
             Ok(_) => Ok(data.len()),

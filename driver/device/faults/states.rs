@@ -32,7 +32,7 @@ use super::{
 const MANY_ARCS: u32 = 10;
 const MANY_RECORDS: u32 = 8;
 
-/// Where [`Fault::LeavesTraces`] leaves one: the scratch register of the first port.
+/// Where [`Fault::LeavesTraces`] and others leave one: the scratch register of the first port.
 const SCRATCH: u64 = 7;
 
 /// Answer to GET of MIG_DATA_SIZE.
@@ -110,6 +110,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
         self.keep(from, to, old);
         if from == State::Resuming && to != from {
             self.round.loaded = true;
+            self.round.garbled = self.session.small;
         }
         if from == State::StopCopy && to != from {
             let session = &self.session;
@@ -141,6 +142,11 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
         match (self.fault, from, to) {
             (Fault::StateLags, State::Resuming, State::RunningP2p) => self.lag = Some(State::Stop),
             (Fault::ResavesNothing, State::Resuming, State::StopCopy) => self.session.cut = true,
+            (Fault::SmallWritesGarble, _, State::Running) => {
+                if core::mem::take(&mut self.round.garbled) {
+                    self.mark();
+                }
+            }
             _ => (),
         }
     }
@@ -271,9 +277,14 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
         self.region = self.region.reset(from);
         self.lag = None;
         if traces {
-            // The register is there: it cannot fail.
-            let _ = self.real.region_write(Region::Bar(0), SCRATCH, &[0xa5]);
+            self.mark();
         }
+    }
+
+    /// Leaves a trace in a register of the running device.
+    fn mark(&mut self) {
+        // The register is there: it cannot fail.
+        let _ = self.real.region_write(Region::Bar(0), SCRATCH, &[0xa5]);
     }
 
     pub(in crate::device) fn data_size(&mut self) -> Size {

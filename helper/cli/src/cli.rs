@@ -431,7 +431,8 @@ pub struct Conform {
     /// Seconds that one statement may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     pub deadline: u16,
-    /// Command that makes the device reconfigure itself while it is in PRE_COPY, for C53
+    /// Command that makes the device reconfigure itself while it is in PRE_COPY, for C52
+    /// and C53
     #[arg(long, value_name = "COMMAND")]
     pub reconfigure: Option<String>,
     /// Print KTAP

@@ -11,6 +11,7 @@ mod failures;
 mod logging;
 mod precopy;
 mod refusal;
+mod reinit;
 mod resuming;
 mod robust;
 mod saving;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A tracer that stands between a program and the kernel: it sees every system call at its end, and
+//! A tracer that stands between a program and the kernel: it sees every system call, and at its end
 //! may falsify what the program gets, or have it make another call.
 //!
 //! This is how rules are broken that the kernel's own code keeps. x86-64 only, as the VM is.
@@ -18,7 +18,8 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 
-/// A system call that the kernel has served and the program has not seen yet.
+/// A system call that stands still: at its beginning, or when the kernel has served it and the program
+/// has not seen that yet.
 #[derive(Debug)]
 pub struct Call {
     pid: Pid,
@@ -153,6 +154,8 @@ impl Call {
 pub enum Event<'a> {
     /// A program begins: a child has called `execve`.
     Exec,
+    /// A system call begins; it has no result.
+    Begin(&'a Call),
     /// A system call has ended.
     Call(&'a mut Call),
 }
@@ -225,6 +228,7 @@ fn syscall(pid: Pid, judge: &mut impl FnMut(Event<'_>)) -> io::Result<()> {
     let registers = ptrace::getregs(pid)?;
     // At the beginning the kernel has put this in the place of the result.
     if registers.rax as i64 == -i64::from(libc::ENOSYS) {
+        judge(Event::Begin(&Call::new(pid, registers)));
         return Ok(());
     }
     let mut call = Call::new(pid, registers);

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! C47 to C56: what is told about the stream in PRE_COPY.
-
-use std::process::{
-    Command,
-    Stdio, //
-};
+//! C47 to C56: what is told about the stream in PRE_COPY. C52 and C53 stand in `reinit.rs`.
 
 use vmig_vfio::{
-    uapi,
     DataFile,
     Errno,
     PrecopyInfo,
@@ -43,13 +37,16 @@ use crate::{
     stream::{
         drain,
         drain_early,
-        feed,
         load,
         mark,
         pour,
         save,
         Mark,
         CHUNK, //
+    },
+    v2::reinit::{
+        c52,
+        c53, //
     },
     verdict::{
         broken,
@@ -87,7 +84,7 @@ pub(crate) const SECTION: Section = Section {
         Statement::new(
             Should,
             Id::c(49),
-            "initial_bytes begins above 0, decreases by what is read, and reaches 0",
+            "initial_bytes begins above 0, decreases as it is read, and reaches 0",
             "linux/vfio.h, VFIO_MIG_GET_PRECOPY_INFO, initial_bytes",
             c49,
         ),
@@ -108,14 +105,14 @@ pub(crate) const SECTION: Section = Section {
         Statement::new(
             Must,
             Id::c(52),
-            "without opt-in REINIT is never set; with it flags are output: 0 or REINIT",
+            "without opt-in REINIT is never set; with it, until close, flags are output: 0 or REINIT",
             "linux/vfio.h, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2; vfio_check_precopy_ioctl()",
             c52,
         ),
         Statement::new(
             Must,
             Id::c(53),
-            "REINIT comes with initial_bytes above 0 and dirty_bytes 0",
+            "REINIT comes with initial_bytes above 0 and dirty_bytes 0, and ends when all was read",
             "linux/vfio.h, VFIO_MIG_GET_PRECOPY_INFO, VFIO_PRECOPY_INFO_REINIT",
             c53,
         ),
@@ -144,13 +141,26 @@ pub(crate) const SECTION: Section = Section {
     ],
 };
 
-fn info(data: &DataFile) -> Result<PrecopyInfo, Unheld> {
-    data.precopy_info()
+/// What the structure holds before the call: a driver that leaves a member as it is shall be seen.
+const UNWRITTEN: PrecopyInfo = PrecopyInfo {
+    flags: 0,
+    initial_bytes: u64::MAX,
+    dirty_bytes: u64::MAX,
+};
+
+/// `VFIO_MIG_GET_PRECOPY_INFO` with these input flags.
+pub(super) fn info_with(data: &DataFile, flags: u32) -> Result<PrecopyInfo, Unheld> {
+    let before = PrecopyInfo { flags, ..UNWRITTEN };
+    data.precopy_info_with(before)
         .must("VFIO_MIG_GET_PRECOPY_INFO in PRE_COPY")
 }
 
+pub(super) fn info(data: &DataFile) -> Result<PrecopyInfo, Unheld> {
+    info_with(data, 0)
+}
+
 /// The device in PRE_COPY, if it has that.
-fn early(bench: &Bench) -> Result<(Subject, DataFile), Unheld> {
+pub(super) fn early(bench: &Bench) -> Result<(Subject, DataFile), Unheld> {
     let subject = bench.open()?;
     subject.need(State::PreCopy)?;
     let data = subject.session(State::PreCopy)?;
@@ -221,10 +231,13 @@ fn c48(bench: &Bench) -> Verdict {
     }
     subject.at(State::PreCopy, "after ioctls that were refused")?;
     let data = subject.session(State::Resuming)?;
-    let done = data.precopy_info();
-    done.must_fail(
-        Errno::ENOTTY,
-        "VFIO_MIG_GET_PRECOPY_INFO on the data_fd of RESUMING",
+    let what = "VFIO_MIG_GET_PRECOPY_INFO on the data_fd of RESUMING";
+    let errno = data.precopy_info().must_fail_somehow(what)?;
+    // A driver may have no such ioctl there, or one that says what the header recommends.
+    check(
+        matches!(errno, Some(Errno::ENOTTY | Errno::EINVAL)),
+        format!("{what} gives ENOTTY or EINVAL"),
+        errno.map_or("no errno".to_owned(), errno_shown),
     )?;
     held()
 }
@@ -236,15 +249,8 @@ fn c49(bench: &Bench) -> Verdict {
     let mut buffer = vec![0; first.div_ceil(2).min(CHUNK as u64) as usize];
     let n = data.read(&mut buffer).must("read() in PRE_COPY")? as u64;
     let second = info(&data)?.initial_bytes;
-    let expected = format!(
-        "initial_bytes {} after {n} of {first} bytes",
-        first.saturating_sub(n)
-    );
-    check(
-        second == first.saturating_sub(n),
-        expected,
-        second.to_string(),
-    )?;
+    let expected = format!("initial_bytes below {first} after {n} bytes");
+    check(second < first, expected, second.to_string())?;
     drain_early(&data, bench)?;
     let last = info(&data)?.initial_bytes;
     check(
@@ -252,7 +258,13 @@ fn c49(bench: &Bench) -> Verdict {
         "initial_bytes 0 at the temporary end",
         last.to_string(),
     )?;
-    held_with(format!("{first} bytes"))
+    let mut held = Held::default();
+    held.note(format!("{first} bytes"));
+    // "an estimate"
+    if second != first.saturating_sub(n) {
+        held.note(format!("{second} bytes after {n}"));
+    }
+    Ok(held)
 }
 
 fn c50(bench: &Bench) -> Verdict {
@@ -297,121 +309,6 @@ fn c51(bench: &Bench) -> Verdict {
         }
     }
     held()
-}
-
-/// Opts in; skips the statement on kernels that have no such thing.
-fn opt_in(subject: &Subject) -> Result<(), Unheld> {
-    match subject.enable_precopy_info_v2() {
-        Err(e) if e.errno() == Some(Errno::ENOTTY) => Err(skip(
-            "the kernel has no feature MIG_PRECOPY_INFOv2 (before 7.1)",
-        )),
-        done => done.must("SET of feature MIG_PRECOPY_INFOv2"),
-    }
-}
-
-fn c52(bench: &Bench) -> Verdict {
-    let (subject, data) = early(bench)?;
-    let what = "VFIO_MIG_GET_PRECOPY_INFO in PRE_COPY";
-    let asked = |flags| {
-        let info = data.precopy_info_with(PrecopyInfo {
-            flags,
-            ..PrecopyInfo::default()
-        });
-        info.must(what)
-    };
-    let plain = asked(0)?;
-    check(
-        !plain.reinit(),
-        "no REINIT without opt-in",
-        format!("flags {:#x}", plain.flags),
-    )?;
-    let garbage = !uapi::VFIO_PRECOPY_INFO_REINIT;
-    let echo = asked(garbage)?.flags;
-    opt_in(&subject)?;
-    for input in [garbage, u32::MAX, 0] {
-        let seen = asked(input)?.flags;
-        check(
-            seen & !uapi::VFIO_PRECOPY_INFO_REINIT == 0,
-            format!("flags 0 or REINIT after opt-in, with {input:#x} as input"),
-            format!("flags {seen:#x}"),
-        )?;
-    }
-    match echo == garbage {
-        true => held(),
-        false => held_with(format!(
-            "without opt-in flags {garbage:#x} become {echo:#x}"
-        )),
-    }
-}
-
-/// Runs the program that makes the device reconfigure itself.
-fn reconfigure(program: &str, arguments: &[String]) -> Result<(), Unheld> {
-    // What it prints must not get among what this process prints.
-    let mut command = Command::new(program);
-    let output = command.args(arguments).stdin(Stdio::null()).output();
-    let output = output.own(&format!("the program that reconfigures, {program}"))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let (status, said) = (output.status, said.trim());
-            Err(skip(format!(
-                "{program}, which is to reconfigure: {status}: {said}"
-            )))
-        }
-    }
-}
-
-fn c53(bench: &Bench) -> Verdict {
-    let Some((program, arguments)) = bench.options.reconfigure.split_first() else {
-        return Err(skip(
-            "the device must reconfigure itself: give a program that makes it do so",
-        ));
-    };
-    let (subject, _) = early(bench)?;
-    opt_in(&subject)?;
-    let data = subject.session(State::PreCopy)?;
-    let (mut stream, _) = drain_early(&data, bench)?;
-    let before = info(&data)?;
-    check(
-        !before.reinit(),
-        "no REINIT before anything changed",
-        "REINIT",
-    )?;
-    reconfigure(program, arguments)?;
-    let after = info(&data)?;
-    let shown = format!("{after:?}");
-    check(
-        after.reinit(),
-        "REINIT after the device was reconfigured",
-        &shown,
-    )?;
-    check(
-        after.initial_bytes > 0,
-        "initial_bytes above 0 with REINIT",
-        &shown,
-    )?;
-    check(after.dirty_bytes == 0, "dirty_bytes 0 with REINIT", &shown)?;
-    let (more, _) = drain_early(&data, bench)?;
-    check(
-        more.len() as u64 >= after.initial_bytes,
-        format!("at least {} bytes of new initial data", after.initial_bytes),
-        format!("{}", more.len()),
-    )?;
-    let last = info(&data)?;
-    let seen = format!("{last:?}");
-    check(
-        !last.reinit(),
-        "no REINIT after the new initial data were read",
-        seen,
-    )?;
-    stream.extend(more);
-    subject.set(State::StopCopy)?;
-    stream.extend(drain(&data, CHUNK)?);
-    // The device is not what it was when the stream began, and may say so.
-    let fed = feed(&subject, &stream, CHUNK)?;
-    subject.restart()?;
-    held_with(format!("the device as it is now: {}", fed.shown()))
 }
 
 fn c54(bench: &Bench) -> Verdict {

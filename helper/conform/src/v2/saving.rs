@@ -92,7 +92,7 @@ pub(crate) const SECTION: Section = Section {
             Must,
             Id::c(36),
             "in PRE_COPY read() at the temporary end gives ENOMSG: 0 means that all was sent",
-            "linux/vfio.h, VFIO_MIG_GET_PRECOPY_INFO, temporary end of stream",
+            "linux/vfio.h, VFIO_MIG_GET_PRECOPY_INFO, temporary and permanent end of stream",
             c36,
         ),
         Statement::new(
@@ -196,7 +196,9 @@ fn c35(bench: &Bench) -> Verdict {
         if read_early {
             drain_early(&data, bench)?;
         }
-        subject.set(State::StopCopy)?;
+        if early {
+            subject.set(State::StopCopy)?;
+        }
         let mut buffer = vec![0; 4096];
         loop {
             let seen = mark(&data, &mut buffer);

@@ -43,6 +43,11 @@ const PRE_COPY: u32 = 6;
 #[derive(Debug)]
 pub(crate) struct Lies<'a> {
     fault: &'a str,
+    /// How many programs have begun.
+    programs: u32,
+    opted_in: bool,
+    /// The dirty_bytes that the present call of `VFIO_MIG_GET_PRECOPY_INFO` came with.
+    dirty: Option<[u8; 8]>,
     state: u32,
     loaded: bool,
     logging: bool,
@@ -83,6 +88,9 @@ impl<'a> Lies<'a> {
     pub(crate) fn new(fault: &'a str) -> Self {
         Self {
             fault,
+            programs: 0,
+            opted_in: false,
+            dirty: None,
             state: RUNNING,
             loaded: false,
             logging: false,
@@ -92,7 +100,14 @@ impl<'a> Lies<'a> {
 
     pub(crate) fn judge(&mut self, event: Event<'_>) {
         let call = match event {
-            Event::Exec => return *self = Self::new(self.fault),
+            Event::Exec => {
+                return *self = Self {
+                    programs: self.programs + 1,
+                    opted_in: self.opted_in,
+                    ..Self::new(self.fault)
+                }
+            }
+            Event::Begin(call) => return self.begin(call),
             Event::Call(call) => call,
         };
         match (call.number(), call.argument(1)) {
@@ -119,6 +134,12 @@ impl<'a> Lies<'a> {
                 }
             }
             _ => (),
+        }
+    }
+
+    fn begin(&mut self, call: &Call) {
+        if (call.number(), call.argument(1)) == (libc::SYS_ioctl, GET_PRECOPY_INFO) {
+            self.dirty = call.bytes(call.argument(2) + 16);
         }
     }
 
@@ -151,6 +172,7 @@ impl<'a> Lies<'a> {
         self.wrongly_good("takes-any-flag", call, einval, unknown);
         let reads = number == PRECOPY_INFO && flags & GET != 0;
         self.wrongly_good("shows-opt-in", call, einval, reads);
+        self.opted_in |= feature.is(PRECOPY_INFO, SET) && call.result().is_ok();
         if feature.is(MIGRATION, GET) {
             self.migration(&feature, call);
         }
@@ -238,8 +260,20 @@ impl<'a> Lies<'a> {
             return;
         };
         self.wrongly_good("takes-short-info", call, Errno::EINVAL, argsz < 24);
-        if self.fault == "info-flags" && call.result().is_ok() {
-            call.put(at + 4, &(flags | 1 << 31).to_ne_bytes());
+        if call.result().is_err() {
+            return;
+        }
+        let reinit = uapi::VFIO_PRECOPY_INFO_REINIT;
+        // The second program is the one that reconfigures.
+        let unasked = self.programs > 1 && !self.opted_in;
+        match (self.fault, self.dirty) {
+            ("info-flags", _) => call.put(at + 4, &(flags | 1 << 31).to_ne_bytes()),
+            ("reinit-unasked", _) if unasked => call.put(at + 4, &(flags | reinit).to_ne_bytes()),
+            ("opt-in-stays", _) if self.opted_in => {
+                call.put(at + 4, &(flags & reinit).to_ne_bytes());
+            }
+            ("dirty-not-written", Some(dirty)) => call.put(at + 16, &dirty),
+            _ => (),
         }
     }
 
