@@ -120,7 +120,7 @@ fn table(vmig: &str, most: usize, directory: &Path) -> Result<()> {
             let file = directory.join("sources.json");
             generate::write(shape, n, &mut fs::File::create(&file)?)?;
             let file = text(&file);
-            let runs = if n > 10_000 { 1 } else { 3 };
+            let runs = if n > 10_000 { 1 } else { 7 };
             let peer = best(runs, &[&own, "peer", &file])?;
             let mut line = |what: &str, taken: Taken| -> Result<()> {
                 let hundredths = 100 * taken.cpu / peer.cpu.max(1);
