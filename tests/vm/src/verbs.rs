@@ -78,6 +78,9 @@ fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
         if let Some(judgement) = report.step("demo", || plain.demo(paths)) {
             report.judged("demo", judgement);
         }
+        if !aside.is_finished() {
+            eprintln!("vmig: waiting for what runs on the debug kernel");
+        }
         aside.join()
     });
     match aside {
