@@ -61,25 +61,26 @@ fn in_root(paths: &Paths, report: &mut Report) {
 }
 
 /// All that runs in VMs. A VM keeps one processor busy and hardly more, so two of them run at a time; who does
-/// what is chosen so that both have about as much to do.
+/// what is chosen so that both rows have about as much to do.
 fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
     let aside = thread::scope(|scope| {
         let aside = scope.spawn(|| {
             let mut report = Report::aside();
             guest_tests(paths, debug, None, None, &mut report);
-            selftest::run(paths, debug, &mut report);
+            for parts in [plain, debug] {
+                selftest::run(paths, parts, &mut report);
+            }
             report
         });
         guest_tests(paths, plain, None, None, report);
         for parts in [plain, debug] {
             apart(paths, parts, report);
         }
-        selftest::run(paths, plain, report);
         if let Some(judgement) = report.step("demo", || plain.demo(paths)) {
             report.judged("demo", judgement);
         }
         if !aside.is_finished() {
-            eprintln!("vmig: waiting for what runs on the debug kernel");
+            eprintln!("vmig: waiting for the other VMs");
         }
         aside.join()
     });
