@@ -2,11 +2,14 @@
 
 //! The conformance suite, on every type, through both interfaces, for both protocols: everything that
 //! can be checked holds, and what is skipped is exactly what is listed here.
+//!
+//! The debug kernel is several times as slow. There `serial-var`, which has what the others have, is
+//! checked whole, and the fixed types with a third of the statements, another one for each interface.
 
 use std::time::Duration;
 
-use guest::{conform, Test, Type};
-use vmig_conform::{select, Outcome, Protocol, Report, Summary};
+use guest::{conform, kernel, Test, Type};
+use vmig_conform::{select, Outcome, Protocol, Report, Statement, Summary};
 use vmig_vfio::Attach;
 
 /// A statement that is not checked, and how its reason begins.
@@ -39,6 +42,26 @@ const KINDS: [&str; 3] = ["serial-1", "serial-2", "serial-var"];
 
 const ATTACHES: [Attach; 2] = [Attach::Cdev, Attach::Group];
 
+/// Of a sample, one statement in so many.
+const STRIDE: usize = 3;
+
+/// Whether the type `kind` (of [`KINDS`]) is only sampled.
+fn is_sampled(kind: usize) -> bool {
+    kernel::is_debug() && kind + 1 < KINDS.len()
+}
+
+/// The statements of a run on the type `kind` through `attach` (of [`ATTACHES`]).
+fn chosen(protocol: Protocol, kind: usize, attach: usize) -> Vec<&'static Statement> {
+    let all = select(Some(protocol), None);
+    match is_sampled(kind) {
+        true => {
+            let first = (kind + attach) % STRIDE;
+            all.into_iter().skip(first).step_by(STRIDE).collect()
+        }
+        false => all,
+    }
+}
+
 fn is_expected(report: &Report, attach: Attach) -> Option<&'static str> {
     let id = report.statement.id.to_string();
     let cdev = (attach == Attach::Cdev).then_some(SKIPPED_CDEV);
@@ -58,7 +81,7 @@ fn is_good(report: &Report, attach: Attach) -> bool {
 /// Checks a type; returns how many statements were checked and skipped.
 fn check(protocol: Protocol, kind: usize, attach: usize) -> (usize, usize) {
     let _test = Test::begin_within(Duration::from_secs(600));
-    let statements = select(Some(protocol), None);
+    let statements = chosen(protocol, kind, attach);
     let (kind, attach) = (KINDS[kind], ATTACHES[attach]);
     let mdev = Type::default_parent(kind).new_device();
     let file = mdev.path("migration/line-stats");
@@ -96,7 +119,10 @@ macro_rules! runs {
     ($($name:ident: $protocol:ident, $kind:literal, $attach:literal, $numbers:ident;)*) => {$(
         #[test]
         fn $name() {
-            assert_eq!(check(Protocol::$protocol, $kind, $attach), $numbers);
+            let numbers = check(Protocol::$protocol, $kind, $attach);
+            if !is_sampled($kind) {
+                assert_eq!(numbers, $numbers);
+            }
         }
     )*};
 }
