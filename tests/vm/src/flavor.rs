@@ -60,7 +60,7 @@ impl Flavor {
     /// For a person who waits.
     pub(crate) fn minutes(self) -> u32 {
         match self {
-            Self::Plain => 5,
+            Self::Plain => 10,
             Self::Debug => 15,
         }
     }
