@@ -9,10 +9,13 @@
 #include <uapi/linux/vfio.h>
 
 #include <linux/anon_inodes.h>
+#include <linux/crc32.h>
 #include <linux/iova_bitmap.h>
 #include <linux/mdev.h>
+#include <linux/rmap.h>
 #include <linux/vfio.h>
 
+#include "../helpers/mm.h"
 #include "../helpers/vfio.h"
 
 /* Function-like macros, which bindgen does not evaluate. */

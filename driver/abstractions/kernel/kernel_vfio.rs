@@ -12,10 +12,13 @@
 mod bindings;
 pub mod class;
 pub(crate) mod compat;
+pub mod completion;
 pub mod configfs;
+pub mod crc;
 pub mod eventfd;
 pub mod layout;
 pub mod mdev;
+pub mod memcg;
 pub mod nospec;
 pub mod sysfs;
 pub mod vfio;

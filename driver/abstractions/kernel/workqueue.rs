@@ -14,11 +14,23 @@ use core::{
 };
 
 use kernel::{
+    impl_has_work,
     prelude::*,
-    workqueue::Queue, //
+    sync::{
+        static_lock_class,
+        Arc, //
+    },
+    workqueue::{
+        Queue,
+        Work,
+        WorkItem, //
+    }, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    compat::lock_name, //
+};
 
 /// A workqueue that is drained and freed when this is dropped.
 ///
@@ -71,16 +83,102 @@ impl Drop for OwnedQueue {
     }
 }
 
+/// What an [`Item`] does.
+pub trait Job: Send + Sync + Sized + 'static {
+    /// Does it. Never runs twice at once for the same item; one that is queued meanwhile, which this
+    /// call may do, runs again.
+    fn run(this: &Arc<Item<Self>>);
+}
+
+/// Work that can be queued again and again without an allocation.
+///
+/// Dereferences to the job. The queue holds a reference from queueing to the end of the job.
+#[pin_data]
+pub struct Item<T: Job> {
+    #[pin]
+    work: Work<Self>,
+    job: T,
+}
+
+impl_has_work! {
+    impl{T: Job} HasWork<Self> for Item<T> { self.work }
+}
+
+impl<T: Job> Item<T> {
+    /// An item that is not queued.
+    pub fn new(job: T) -> impl PinInit<Self> {
+        pin_init!(Self {
+            work <- Work::new(lock_name!("workqueue::Item::work"), static_lock_class!()),
+            job,
+        })
+    }
+
+    /// Queues `this`, unless it is queued already.
+    pub fn queue(this: &Arc<Self>, queue: &Queue) {
+        // What comes back is queued, and will run after this call.
+        drop(queue.enqueue(this.clone()));
+    }
+}
+
+impl<T: Job> WorkItem for Item<T> {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        T::run(&this);
+    }
+}
+
+impl<T: Job> Deref for Item<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.job
+    }
+}
+
 #[kunit_tests(vmig_workqueue)]
 mod tests {
     use super::*;
-    use kernel::sync::{
-        atomic::{
+    use crate::completion::Idle;
+    use kernel::{
+        sync::atomic::{
             Atomic,
             Relaxed, //
         },
-        Arc, //
+        workqueue, //
     };
+
+    struct Countdown {
+        left: Atomic<u32>,
+        idle: Arc<Idle>,
+    }
+
+    impl Job for Countdown {
+        fn run(this: &Arc<Item<Self>>) {
+            match this.left.load(Relaxed) {
+                0 => this.idle.end(),
+                left => {
+                    this.left.store(left - 1, Relaxed);
+                    Item::queue(this, workqueue::system_unbound());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_queues_itself() -> Result {
+        let idle = Arc::pin_init(Idle::new(), GFP_KERNEL)?;
+        idle.begin();
+        let job = Countdown {
+            left: Atomic::new(100),
+            idle: idle.clone(),
+        };
+        let item = Arc::pin_init(Item::new(job), GFP_KERNEL)?;
+        Item::queue(&item, workqueue::system_unbound());
+        idle.wait();
+        assert_eq!(item.left.load(Relaxed), 0);
+        Ok(())
+    }
 
     #[test]
     fn dropping_runs_what_is_queued() -> Result {
