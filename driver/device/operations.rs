@@ -3,10 +3,7 @@
 //! The card as a VFIO PCI device: open and close, regions, reset.
 #![forbid(unsafe_code)]
 
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 #[cfg(CONFIG_IOMMUFD_DRIVER)]
 use kernel_vfio::vfio::logging::{
     self,
@@ -140,7 +137,7 @@ impl Operations for Card {
         device: &Device<Self, Open>,
         position: Position,
         size: usize,
-    ) -> Result<(Arc<region::Memory>, usize)> {
+    ) -> Result<(region::Mapped, usize)> {
         match v1::is_index(position.index()) {
             true => v1::map(device, position, size),
             false => Err(EINVAL),

@@ -21,6 +21,7 @@ use kernel_vfio::vfio::{
         self,
         Area,
         InfoCap,
+        Mapped,
         Memory,
         Position, //
     },
@@ -161,6 +162,16 @@ pub(super) fn write(device: &Device<Card, Open>, at: u64, data: &[u8]) -> Result
 
 /// The part of the data section that a user maps.
 pub(super) fn map(
+    device: &Device<Card, Open>,
+    position: Position,
+    size: usize,
+) -> Result<(Mapped, usize)> {
+    let (memory, start) = section(device, position, size)?;
+    Ok((Mapped::Memory(memory), start))
+}
+
+/// The memory behind `size` bytes of the data section.
+pub(super) fn section(
     device: &Device<Card, Open>,
     position: Position,
     size: usize,

@@ -17,11 +17,13 @@
 //! # What is not supported
 //!
 //! - physical devices (`vfio_register_group_dev`), device sets, PASIDs, tokens, no-IOMMU mode;
-//! - DMA (`vfio_pin_pages`, `vfio_dma_rw`), and mappings of anything but [`region::Memory`].
+//! - pinning of user memory (`vfio_pin_pages`), and mappings of anything but [`region::Memory`] and
+//!   [`region::Pages`].
 //!
 //! C header: [`include/linux/vfio.h`](srctree/include/linux/vfio.h)
 
 mod device;
+pub mod dma;
 mod ioctl;
 pub mod irq;
 #[cfg(CONFIG_IOMMUFD_DRIVER)]
@@ -29,6 +31,7 @@ pub mod logging;
 pub mod migration;
 pub mod region;
 mod registration;
+mod usage;
 mod vtable;
 
 pub use self::{
@@ -38,13 +41,13 @@ pub use self::{
         Normal,
         Open, //
     },
-    registration::Registration, //
+    registration::Registration,
+    usage::InUse, //
 };
 
 use kernel::{
     error::VTABLE_DEFAULT_ERROR,
-    prelude::*,
-    sync::Arc, //
+    prelude::*, //
 };
 
 use crate::bindings;
@@ -96,6 +99,8 @@ pub trait Operations: Sized + Send + Sync + 'static {
     fn open_device(device: &Device<Self, Open>) -> Result;
 
     /// The last user closed the device. Afterwards data files of its sessions must yield nothing.
+    /// Nobody begins to [use](Device::try_use) the device any more; those who do are waited for when
+    /// this returns.
     fn close_device(device: &Device<Self, Open>);
 
     /// Flags and counts; constant while the device is open.
@@ -113,7 +118,15 @@ pub trait Operations: Sized + Send + Sync + 'static {
         caps: &mut region::InfoCap<'_>,
     ) -> Result<region::Info>;
 
-    /// Reads a piece of a region: 1, 2, 4 or 8 bytes, naturally aligned, maybe beyond its end.
+    /// Whether region `index` is plain memory: it is then read and written in pieces of any size and
+    /// alignment, up to 16 pages. Constant while the device is open.
+    fn region_is_bulk(device: &Device<Self, Open>, index: u32) -> bool {
+        let _ = (device, index);
+        false
+    }
+
+    /// Reads a piece of a region: 1, 2, 4 or 8 bytes, naturally aligned, maybe beyond its end. Or a
+    /// longer one, of what [is plain memory](Self::region_is_bulk).
     ///
     /// # Errors
     ///
@@ -124,7 +137,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
         out: &mut [u8],
     ) -> Result;
 
-    /// Writes a piece of a region: 1, 2, 4 or 8 bytes, naturally aligned, maybe beyond its end.
+    /// Writes a piece of a region, of which the same is true.
     ///
     /// # Errors
     ///
@@ -143,7 +156,7 @@ pub trait Operations: Sized + Send + Sync + 'static {
         device: &Device<Self, Open>,
         position: region::Position,
         size: usize,
-    ) -> Result<(Arc<region::Memory>, usize)> {
+    ) -> Result<(region::Mapped, usize)> {
         let _ = (device, position, size);
         build_error!(VTABLE_DEFAULT_ERROR)
     }

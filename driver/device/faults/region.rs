@@ -12,6 +12,7 @@ use kernel_vfio::vfio::{
         self,
         Area,
         InfoCap,
+        Mapped,
         Memory,
         Position, //
     },
@@ -302,8 +303,8 @@ pub(in crate::device) fn map(
     device: &Device<Card, Open>,
     position: Position,
     size: usize,
-) -> Result<(Arc<Memory>, usize)> {
-    let (memory, start) = v1::map(device, position, size)?;
+) -> Result<(Mapped, usize)> {
+    let (memory, start) = v1::section(device, position, size)?;
     let mut guard = device.state.lock();
     let (fault, state) = (guard.engine.fault, guard.engine.real.state());
     let seen = &mut guard.engine.region;
@@ -312,12 +313,13 @@ pub(in crate::device) fn map(
         seen.mapped = Some(memory.clone());
     }
     drop(guard);
-    match fault {
+    let memory = match fault {
         Fault::MapsElsewhere => {
             let len = v1::END.saturating_sub(v1::DATA_OFFSET).try_into()?;
-            Ok((Memory::new(len)?, start))
+            Memory::new(len)?
         }
-        Fault::MapsOldData => Ok((old.unwrap_or(memory), start)),
-        _ => Ok((memory, start)),
-    }
+        Fault::MapsOldData => old.unwrap_or(memory),
+        _ => memory,
+    };
+    Ok((Mapped::Memory(memory), start))
 }

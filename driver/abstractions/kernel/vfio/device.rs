@@ -21,6 +21,7 @@ use kernel::{
 };
 
 use super::{
+    usage::Usage,
     vtable::VTable,
     Operations, //
 };
@@ -57,12 +58,13 @@ mod private {
 ///
 /// - `vdev` stands at offset 0, was initialised by `_vfio_alloc_device`, and its reference count
 ///   owns the allocation.
-/// - `ready` says whether `data` is initialised. It is written once, before the first reference to
-///   this struct is made, so that whoever holds a reference may rely on it.
+/// - `ready` says whether `usage` and `data` are initialised. It is written once, before the first
+///   reference to this struct is made, so that whoever holds a reference may rely on it.
 #[repr(C)]
 pub struct Device<T: Operations, Ctx: DeviceContext = Normal> {
     vdev: Opaque<bindings::vfio_device>,
     ready: bool,
+    usage: MaybeUninit<Usage>,
     data: MaybeUninit<T>,
     _context: PhantomData<Ctx>,
 }
@@ -104,7 +106,9 @@ impl<T: Operations> Device<T> {
             unsafe { bindings::put_device(&raw mut (*raw).device) };
             return Err(error);
         }
-        // INVARIANT: `data` was just initialised, and nobody has seen the device yet.
+        // SAFETY: `usage` lies within the allocation, is not initialised and never moves.
+        unsafe { pin_init::raw_init((&raw mut (*this).usage).cast::<Usage>(), Usage::new()) };
+        // INVARIANT: Both were just initialised, and nobody has seen the device yet.
         // SAFETY: `ready` lies within the allocation, which nobody else knows.
         unsafe { (*this).ready = true };
 
@@ -126,6 +130,12 @@ impl<T: Operations> Device<T> {
 impl<T: Operations, Ctx: DeviceContext> Device<T, Ctx> {
     pub(super) fn as_raw(&self) -> *mut bindings::vfio_device {
         self.vdev.get()
+    }
+
+    /// Who uses the device.
+    pub(super) fn usage(&self) -> &Usage {
+        // SAFETY: By the type invariant whoever holds a reference finds `usage` initialised.
+        unsafe { self.usage.assume_init_ref() }
     }
 
     /// Borrows the device that a callback was called for.
@@ -151,6 +161,8 @@ impl<T: Operations, Ctx: DeviceContext> Device<T, Ctx> {
         if unsafe { (*this).ready } {
             // SAFETY: By the type invariant `data` is initialised; nobody uses it again.
             unsafe { core::ptr::drop_in_place((&raw mut (*this).data).cast::<T>()) };
+            // SAFETY: As above, of `usage`.
+            unsafe { core::ptr::drop_in_place((&raw mut (*this).usage).cast::<Usage>()) };
         }
     }
 }

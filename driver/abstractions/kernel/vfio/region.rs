@@ -4,15 +4,22 @@
 //!
 //! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
+mod access;
 mod caps;
 mod memory;
+mod pages;
 
+pub(super) use self::access::{
+    read,
+    write, //
+};
 pub use self::{
     caps::{
         Area,
         InfoCap, //
     },
-    memory::Memory, //
+    memory::Memory,
+    pages::Pages, //
 };
 
 use kernel::{
@@ -22,10 +29,7 @@ use kernel::{
     },
     page::PAGE_SIZE,
     prelude::*,
-    uaccess::{
-        UserSliceReader,
-        UserSliceWriter, //
-    }, //
+    sync::Arc, //
 };
 
 use super::{
@@ -35,7 +39,6 @@ use super::{
 };
 use crate::{
     bindings,
-    compat,
     nospec, //
 };
 
@@ -55,9 +58,6 @@ pub const SUBTYPE_MIGRATION: u32 = bindings::VFIO_REGION_SUBTYPE_MIGRATION_DEPRE
 
 /// Regions lie this far apart in the device file, as a power of two; the same as vfio-pci's.
 const SHIFT: u32 = 40;
-
-/// Longest piece that reaches a driver, in bytes.
-const PIECE_MAX: usize = 8;
 
 /// A place in the device file: a region and an offset within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,17 +85,6 @@ impl Position {
     /// Bytes from the start of the region.
     pub fn offset(self) -> u64 {
         self.offset
-    }
-
-    /// Longest naturally aligned piece at this offset that is not longer than `left`, which is not
-    /// zero: 1, 2, 4 or 8.
-    fn piece(self, left: usize) -> usize {
-        match self.offset {
-            offset if left >= 8 && offset & 7 == 0 => 8,
-            offset if left >= 4 && offset & 3 == 0 => 4,
-            offset if left >= 2 && offset & 1 == 0 => 2,
-            _ => 1,
-        }
     }
 
     /// The place `count` bytes on, `None` beyond what an offset can be.
@@ -138,75 +127,12 @@ pub(super) fn info<T: Operations>(
     Ok(())
 }
 
-/// Reads pieces until `user` is full or one fails; an error only counts if it is the first piece's.
-///
-/// What a read of a register changes in the device has happened even if the copy to the user then
-/// fails; vfio-pci and hardware are no different.
-pub(super) fn read<T: Operations>(
-    device: &Device<T, Open>,
-    position: &mut bindings::loff_t,
-    mut user: UserSliceWriter,
-) -> Result<isize> {
-    let mut buffer = [0; PIECE_MAX];
-    let total = user.len();
-    walk(device, position, total, |at, size| {
-        let piece = buffer.get_mut(..size).ok_or(EINVAL)?;
-        piece.fill(0);
-        T::region_read(device, at, piece)?;
-        user.write_slice(piece)
-    })
-}
-
-/// Writes pieces until all of `user` is taken or one fails; an error only counts if it is the first
-/// piece's.
-pub(super) fn write<T: Operations>(
-    device: &Device<T, Open>,
-    position: &mut bindings::loff_t,
-    mut user: UserSliceReader,
-) -> Result<isize> {
-    let mut buffer = [0; PIECE_MAX];
-    let total = user.len();
-    walk(device, position, total, |at, size| {
-        let piece = buffer.get_mut(..size).ok_or(EINVAL)?;
-        user.read_slice(piece)?;
-        T::region_write(device, at, piece)
-    })
-}
-
-/// Calls `access` for each piece of the `total` bytes at `position`, and moves `position` on.
-fn walk<T: Operations>(
-    device: &Device<T, Open>,
-    position: &mut bindings::loff_t,
-    total: usize,
-    mut access: impl FnMut(Position, usize) -> Result,
-) -> Result<isize> {
-    let regions = T::device_info(device).regions;
-    let mut at = Position::new(*position, regions).ok_or(EINVAL)?;
-    let mut left = total;
-    let mut done: isize = 0;
-    while left > 0 {
-        let size = at.piece(left);
-        match access(at, size) {
-            Ok(()) => {}
-            Err(error) if done == 0 => return Err(error),
-            Err(_) => break,
-        }
-        left -= size;
-        // CAST: at most 8. NO-OVERFLOW: the sum is at most `total`, and the VFS lets no more than
-        // `MAX_RW_COUNT` bytes pass.
-        done += size as isize;
-        let Some(next) = at.advance(size) else {
-            break;
-        };
-        at = next;
-        // No shorter access for any other signal: users take a short one for an error.
-        if compat::fatal_signal_pending() {
-            break;
-        }
-    }
-    // NO-OVERFLOW: the VFS checked that the position plus the count is a file position.
-    *position += done as bindings::loff_t;
-    Ok(done)
+/// What a user maps.
+pub enum Mapped {
+    /// Memory that is all there.
+    Memory(Arc<Memory>),
+    /// Memory that comes with the first touch.
+    Pages(Arc<Pages>),
 }
 
 /// Maps what the driver has at the place that `vma` is a mapping of. The pages stay alive as long as
@@ -222,8 +148,11 @@ pub(super) fn map<T: Operations>(device: &Device<T, Open>, vma: &VmaNew) -> Resu
     let regions = T::device_info(device).regions;
     let position = Position::new(position.try_into()?, regions).ok_or(EINVAL)?;
     let size = vma.end().checked_sub(vma.start()).ok_or(EINVAL)?;
-    let (memory, start) = T::region_map(device, position, size)?;
-    memory.map(vma, start)
+    let (mapped, start) = T::region_map(device, position, size)?;
+    match mapped {
+        Mapped::Memory(memory) => memory.map(vma, start),
+        Mapped::Pages(pages) => pages.map(vma, start),
+    }
 }
 
 #[kunit_tests(vmig_vfio_region)]
@@ -243,25 +172,6 @@ mod tests {
         ] {
             let found = Position::new(position, 9).map(|at| (at.index(), at.offset()));
             assert_eq!(found, expected);
-        }
-    }
-
-    #[test]
-    fn pieces_are_naturally_aligned() {
-        for (offset, left, expected) in [
-            (0, 1, 1),
-            (0, 2, 2),
-            (0, 3, 2),
-            (0, 7, 4),
-            (0, 4096, 8),
-            (1, 8, 1),
-            (2, 8, 2),
-            (4, 8, 4),
-            (6, 1, 1),
-            (8, 8, 8),
-        ] {
-            let at = Position { index: 0, offset };
-            assert_eq!(at.piece(left), expected);
         }
     }
 

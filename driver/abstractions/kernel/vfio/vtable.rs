@@ -72,7 +72,14 @@ impl<T: Operations> VTable<T> {
     unsafe extern "C" fn open_device_callback(vdev: *mut bindings::vfio_device) -> ffi::c_int {
         // SAFETY: The device is registered, and counts as open during this call.
         let device = unsafe { Device::<T, Open>::from_raw(vdev) };
-        from_result(|| T::open_device(device).map(|()| 0))
+        device.usage().open();
+        from_result(|| {
+            T::open_device(device).inspect_err(|_| {
+                device.usage().close();
+                device.usage().drain();
+            })?;
+            Ok(0)
+        })
     }
 
     /// # Safety
@@ -81,7 +88,9 @@ impl<T: Operations> VTable<T> {
     unsafe extern "C" fn close_device_callback(vdev: *mut bindings::vfio_device) {
         // SAFETY: The device is open until this call returns.
         let device = unsafe { Device::<T, Open>::from_raw(vdev) };
+        device.usage().close();
         T::close_device(device);
+        device.usage().drain();
     }
 
     /// # Safety

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Which pages there are, and which of them have been written.
+
+use kernel::prelude::*;
+
+use super::{
+    frame::Frame,
+    leaf::{
+        self,
+        Leaf, //
+    },
+    marks::Marks, //
+};
+use crate::memcg::Memcg;
+
+/// The table of some memory; what its lock protects.
+///
+/// # Invariants
+///
+/// - `touched` is the number of pages.
+/// - A page that is marked is there, and nothing is marked unless `tracking`.
+pub(super) struct Table {
+    leaves: KVec<Option<Leaf>>,
+    touched: usize,
+    marks: Marks,
+    pub(super) tracking: bool,
+    /// Who is charged for new pages.
+    pub(super) owner: Option<Memcg>,
+}
+
+impl Table {
+    /// A table without pages, for `count` of them.
+    pub(super) fn new(count: usize) -> Result<Self> {
+        let mut leaves = KVec::new();
+        for _ in 0..count.div_ceil(leaf::LEN) {
+            leaves.push(None, GFP_KERNEL)?;
+        }
+        Ok(Self {
+            leaves,
+            touched: 0,
+            marks: Marks::new(count)?,
+            tracking: false,
+            owner: None,
+        })
+    }
+
+    /// Number of pages that are there.
+    pub(super) fn touched(&self) -> usize {
+        self.touched
+    }
+
+    /// Number of pages that are marked.
+    pub(super) fn marked(&self) -> usize {
+        self.marks.count()
+    }
+
+    fn leaf(&self, index: usize) -> Option<&Leaf> {
+        self.leaves.get(index / leaf::LEN)?.as_ref()
+    }
+
+    /// Page `index`, if it is there.
+    pub(super) fn get(&self, index: usize) -> Option<&Frame> {
+        let slots = self.leaf(index)?.slots();
+        slots.get(index % leaf::LEN)?.as_ref()
+    }
+
+    /// Whether `frame` is page `index`, and not one that was discarded.
+    pub(super) fn is(&self, index: usize, frame: &Frame) -> bool {
+        let current = self.get(index).map(Frame::as_ptr);
+        current == Some(frame.as_ptr())
+    }
+
+    /// Whether page `index` needs a leaf.
+    pub(super) fn lacks_leaf(&self, index: usize) -> bool {
+        self.leaf(index).is_none()
+    }
+
+    /// Makes `frame` page `index`, unless there is one. Returns the page; `None` only if there is no
+    /// leaf for it, neither in the table nor in `spare`, which is used if need be.
+    pub(super) fn insert(
+        &mut self,
+        index: usize,
+        frame: &Frame,
+        spare: &mut Option<Leaf>,
+    ) -> Option<Frame> {
+        let slot = self.leaves.get_mut(index / leaf::LEN)?;
+        if slot.is_none() {
+            *slot = spare.take();
+        }
+        let slots = slot.as_mut()?.slots_mut();
+        let slot = slots.get_mut(index % leaf::LEN)?;
+        if let Some(there) = slot {
+            return Some(there.clone());
+        }
+        *slot = Some(frame.clone());
+        self.touched += 1;
+        Some(frame.clone())
+    }
+
+    /// First page from `from` on that is there.
+    pub(super) fn next(&self, from: usize) -> Option<usize> {
+        let mut skip = from % leaf::LEN;
+        for (i, leaf) in self.leaves.iter().enumerate().skip(from / leaf::LEN) {
+            let slots = leaf.iter().flat_map(|leaf| leaf.slots().iter().enumerate());
+            let found = slots.skip(skip).find(|(_, page)| page.is_some());
+            if let Some((j, _)) = found {
+                // NO-OVERFLOW: The sum is the index of a page.
+                return Some(i * leaf::LEN + j);
+            }
+            skip = 0;
+        }
+        None
+    }
+
+    /// Takes a leaf out of the table, with all its pages, none of which is marked any more.
+    pub(super) fn take_leaf(&mut self, i: usize) -> Option<Leaf> {
+        let leaf = self.leaves.get_mut(i)?.take()?;
+        if self.marks.count() > 0 {
+            // NO-OVERFLOW: There is a leaf `i`, hence its end is one of the table's, more or less.
+            let end = (i + 1) * leaf::LEN;
+            while let Some(index) = self.marks.next(i * leaf::LEN).filter(|&index| index < end) {
+                self.marks.clear(index);
+            }
+        }
+        // NO-OVERFLOW: They were counted.
+        self.touched -= leaf.frames().count();
+        Some(leaf)
+    }
+
+    /// Number of leaves that the table has room for.
+    pub(super) fn leaves(&self) -> usize {
+        self.leaves.len()
+    }
+
+    /// Page `index`, which is there, has been written.
+    pub(super) fn mark(&mut self, index: usize) {
+        if self.tracking {
+            self.marks.set(index);
+        }
+    }
+
+    /// Page `index` has not been written since.
+    pub(super) fn unmark(&mut self, index: usize) {
+        self.marks.clear(index);
+    }
+
+    /// No page has been written since.
+    pub(super) fn unmark_all(&mut self) {
+        self.marks.clear_all();
+    }
+
+    /// First page from `from` on that is marked.
+    pub(super) fn next_marked(&self, from: usize) -> Option<usize> {
+        self.marks.next(from)
+    }
+}
