@@ -115,9 +115,10 @@ impl Card {
         parent: Arc<Parent>,
     ) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
-            let buffer = KVVec::from_elem(0, buffer_len::<serial::Card>(), GFP_KERNEL)?;
+            let device = serial::Card::new(ty, values);
+            let buffer = KVVec::from_elem(0, buffer_len(&device), GFP_KERNEL)?;
             let state = State {
-                engine: Engine::new(serial::Card::new(ty, values), Buffer(buffer)),
+                engine: Engine::new(device, Buffer(buffer)),
                 v1: v1::Region::new(),
                 keep: false,
                 open: None,

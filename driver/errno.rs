@@ -27,6 +27,7 @@ pub(crate) const fn of_class(class: Class) -> Error {
         Class::Unsupported => EOPNOTSUPP,
         Class::Mismatch => EXDEV,
         Class::Ended => ENODEV,
+        Class::NoMemory => ENOMEM,
         Class::Internal => EIO,
     }
 }

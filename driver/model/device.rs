@@ -3,6 +3,7 @@
 //! What a device model gives to the engine.
 
 use crate::{
+    memory::Full,
     refusal::Flaw,
     stream::wire::Payload,
     types::DeviceType,
@@ -58,6 +59,15 @@ pub enum Phase {
     Stop,
 }
 
+/// What pre-copy has to send, records and all, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Of what the device held when the session began.
+    pub initial: u64,
+    /// Of what changed since it was sent.
+    pub dirty: u64,
+}
+
 /// What a device did with a record of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -77,8 +87,14 @@ pub struct Fault;
 ///
 /// The engine decides when; a device never refuses an access because of a migration state.
 pub trait Device {
-    /// Largest payload of one of its own records, in bytes.
-    const RECORD_MAX: usize;
+    /// Memory of its own that it is given, see [`Device::needs_memory`].
+    type Memory;
+
+    /// Work that is to be done outside the lock, see [`Device::begin`].
+    type Step;
+
+    /// What came of a step.
+    type Outcome;
 
     /// How far a saving session has come; the default is its beginning.
     type Cursor: Default;
@@ -87,18 +103,26 @@ pub trait Device {
     /// [`Device::complete`] says so.
     type Held: Default;
 
+    /// Largest payload of one of its own records, in bytes. It never changes.
+    fn record_max(&self) -> usize;
+
     /// Its type.
     fn ty(&self) -> &'static DeviceType;
 
     /// Its parameter values.
     fn values(&self) -> &Values;
 
-    /// Takes new values. If a parameter changes that is not a runtime parameter, the caller resets
-    /// the device next.
-    fn set_values(&mut self, values: Values);
+    /// Size in pages of the memory that it needs for `values`, if that is another than it has.
+    fn needs_memory(&self, _values: &Values) -> Option<u32> {
+        None
+    }
+
+    /// Takes new values, and the memory that it needs for them. If a parameter changes that is not a
+    /// runtime parameter, the caller resets the device next.
+    fn set_values(&mut self, values: Values, memory: Option<Self::Memory>);
 
     /// Back to the state of a new device: registers, contents, pending interrupts. The parameter
-    /// values stay.
+    /// values stay. What comes of a step that is out is dropped.
     fn reset(&mut self);
 
     /// Size and abilities of a region.
@@ -114,8 +138,12 @@ pub trait Device {
     /// What [`Device::read`] would return, without side effects.
     fn peek(&self, region: Region, at: u64, data: &mut [u8]);
 
-    /// Writes `data` at `at` as the bus would, byte by byte. The access lies in the region.
-    fn write(&mut self, region: Region, at: u64, data: &[u8]);
+    /// Writes `data` at `at` as the bus would. The access lies in the region.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`]: a page of device memory could not be made.
+    fn write(&mut self, region: Region, at: u64, data: &[u8]) -> Result<(), Full>;
 
     /// Level of the INTx line.
     fn intx(&self) -> bool;
@@ -126,11 +154,44 @@ pub trait Device {
     /// The vectors in `mask` were delivered.
     fn delivered(&mut self, mask: u32);
 
-    /// Estimated number of bytes that [`Phase::PreCopy`] has to send.
-    fn dirty_bytes(&self) -> u64;
+    /// Whether [`Device::begin`] would give a step.
+    fn ready(&self) -> bool {
+        false
+    }
 
-    /// Upper bound of the bytes of all records of [`Phase::Stop`], overhead included.
-    fn stop_bytes(&self) -> u64;
+    /// The next step of the device's own work, which may access the machine's memory: done without a
+    /// lock, and then given to [`Device::finish`]. There is one step out at a time.
+    fn begin(&mut self) -> Option<Self::Step> {
+        None
+    }
+
+    /// Takes what came of the step that was out.
+    fn finish(&mut self, outcome: Self::Outcome);
+
+    /// Whether a step is out.
+    fn working(&self) -> bool {
+        false
+    }
+
+    /// Whether a step is out that the guest has forbidden since: it waits for the step to end.
+    fn stale(&self) -> bool {
+        false
+    }
+
+    /// A saving session begins in `phase`.
+    fn begin_save(&mut self, _phase: Phase) {}
+
+    /// No session is open any more; there may have been none.
+    fn end_save(&mut self) {}
+
+    /// Estimated number of bytes that [`Phase::PreCopy`] has to send.
+    fn left(&self, _cursor: &Self::Cursor) -> Left {
+        Left::default()
+    }
+
+    /// Upper bound of the bytes of all records that are left if the device stops now, overhead
+    /// included.
+    fn stop_bytes(&self, cursor: &Self::Cursor) -> u64;
 
     /// Writes the payload of the next record of `phase` and returns its tag, or nothing if there is
     /// none (now). A session may begin in either phase; it never goes back to [`Phase::PreCopy`].
@@ -146,7 +207,7 @@ pub trait Device {
     ///
     /// # Errors
     ///
-    /// [`Flaw::OutOfPlace`] or [`Flaw::Field`]. The stream is untrusted: whatever state the device
+    /// [`Flaw::OutOfPlace`], [`Flaw::Field`] or [`Flaw::NoMemory`]. The stream is untrusted: whatever state the device
     /// cannot reach by itself with these values is refused.
     fn load(
         &mut self,

@@ -11,6 +11,9 @@
 //! - **Resuming** is a push: [`Engine::write`] takes bytes in any segmentation. Entering `RESUMING`
 //!   resets the device; what arrives is validated and held back, and applied as a whole on the way
 //!   to `STOP`. A refused stream stays refused, with the same error.
+//! - **Work** that the device does by itself goes in steps ([`Engine::begin_step`]), which the driver
+//!   does without its lock. In the states `RUNNING` and `PRE_COPY` only: before any other the driver
+//!   holds the device and waits for the step that is out.
 //! - **Sessions** have numbers. An old number is never valid again, so that a file that outlives its
 //!   session is harmless ([`Error::Ended`]).
 //!
@@ -21,6 +24,7 @@
 mod access;
 mod load;
 mod save;
+mod work;
 
 use core::marker::PhantomData;
 
@@ -76,14 +80,12 @@ pub struct Opened {
     pub direction: Direction,
 }
 
-/// Length of the buffer that an engine for `D` needs: room for the largest record.
-pub const fn buffer_len<D: Device>() -> usize {
-    let largest = if D::RECORD_MAX > PAYLOAD_MAX {
-        D::RECORD_MAX
-    } else {
-        PAYLOAD_MAX
-    };
-    largest.saturating_add(OVERHEAD)
+/// Length of the buffer that an engine for `device` needs: room for the largest record.
+pub fn buffer_len<D: Device>(device: &D) -> usize {
+    device
+        .record_max()
+        .max(PAYLOAD_MAX)
+        .saturating_add(OVERHEAD)
 }
 
 /// The migration engine of a device.
@@ -104,6 +106,8 @@ pub struct Engine<D: Device, B, C = Table> {
     load: Load<D::Held>,
     refusal: Option<Refusal>,
     reinit: bool,
+    /// No step begins.
+    held: bool,
     crc: PhantomData<fn() -> C>,
 }
 
@@ -128,6 +132,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
             load: Load::default(),
             refusal: None,
             reinit: false,
+            held: false,
             crc: PhantomData,
         }
     }
@@ -181,11 +186,15 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoArc`]; [`Error::Refused`] if `RESUMING` cannot be left because of its stream. The
+    /// [`Error::NoArc`]; [`Error::Busy`] if a step is out and may not be in `to`, see
+    /// [`Engine::hold`]; [`Error::Refused`] if `RESUMING` cannot be left because of its stream. The
     /// state is then one on the way.
     pub fn set_state(&mut self, to: State) -> Result<Option<Opened>, Error> {
         if to == State::Error {
             return Err(Error::NoArc);
+        }
+        if self.device.working() && !work::allowed(to) {
+            return Err(Error::Busy);
         }
         let mut opened = None;
         while self.state != to {
@@ -238,6 +247,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
 
     fn end_session(&mut self) {
         self.session = None;
+        self.device.end_save();
         self.save = Save::default();
         self.load = Load::default();
     }

@@ -34,6 +34,8 @@ pub enum Class {
     Mismatch,
     /// The session is over: ENODEV.
     Ended,
+    /// There is no memory: ENOMEM.
+    NoMemory,
     /// Something that should not break broke: EIO.
     Internal,
 }
@@ -103,6 +105,8 @@ pub enum Error {
     Ended,
     /// The stream or the open was refused; the reason is the engine's refusal.
     Refused(Class),
+    /// Device memory could not be had.
+    NoMemory,
     /// The state cannot be saved: the device is in the state ERROR now.
     Internal,
 }
@@ -131,6 +135,7 @@ impl Error {
             Self::Busy => Class::Busy,
             Self::Ended => Class::Ended,
             Self::Refused(class) => *class,
+            Self::NoMemory => Class::NoMemory,
             Self::Internal => Class::Internal,
         }
     }
@@ -168,6 +173,7 @@ impl fmt::Display for Error {
             Self::NotPreCopy => f.write_str("not in pre-copy"),
             Self::Ended => f.write_str("the session is over"),
             Self::Refused(_) => f.write_str("refused"),
+            Self::NoMemory => f.write_str("no memory"),
             Self::Internal => f.write_str("internal error"),
         }
     }

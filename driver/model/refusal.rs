@@ -51,6 +51,8 @@ pub enum Flaw {
     },
     /// The trailer counts other records or bytes than there were.
     Count,
+    /// There is no memory for the contents.
+    NoMemory,
     /// This field of the payload is malformed, or has a value that the device cannot reach.
     Field(&'static str),
 }
@@ -65,6 +67,7 @@ impl fmt::Display for Flaw {
             Self::Unknown { tag } => write!(f, "tag {tag:#06x}: unknown but mandatory"),
             Self::OutOfPlace { tag } => write!(f, "tag {tag:#06x}: out of place"),
             Self::Count => f.write_str("trailer does not match the stream"),
+            Self::NoMemory => f.write_str("no memory for it"),
             Self::Field(name) => write!(f, "bad {name}"),
         }
     }
@@ -177,6 +180,10 @@ impl Refusal {
                 flaw: Flaw::Unknown { .. },
                 ..
             } => Class::Unsupported,
+            Self::Record {
+                flaw: Flaw::NoMemory,
+                ..
+            } => Class::NoMemory,
             Self::Magic
             | Self::HeaderChecksum
             | Self::Record { .. }

@@ -33,6 +33,8 @@ pub mod uart;
 
 mod records;
 
+use core::convert::Infallible;
+
 use crate::{
     device::{
         Device,
@@ -43,6 +45,8 @@ use crate::{
         RegionInfo,
         Taken, //
     },
+    memory::Full,
+    pci,
     refusal::Flaw,
     stream::wire::Payload,
     types::DeviceType,
@@ -134,34 +138,25 @@ impl Card {
         Some((self.ports.get_mut(port)?, register))
     }
 
-    fn peek_byte(&self, region: Region, at: u64) -> u8 {
-        match region {
-            Region::Config => self.config.read(at, self.asserted()),
-            Region::Bar(_) => self
-                .port(at)
-                .map_or(0, |(port, register)| port.peek(register)),
-        }
+    fn peek_byte(&self, at: u64) -> u8 {
+        self.port(at)
+            .map_or(0, |(port, register)| port.peek(register))
     }
 
-    fn read_byte(&mut self, region: Region, at: u64) -> u8 {
-        let value = self.peek_byte(region, at);
-        if let Region::Bar(_) = region {
-            self.observe(|card| {
-                if let Some((port, register)) = card.port_mut(at) {
-                    port.was_read(register);
-                }
-            });
-        }
+    fn read_byte(&mut self, at: u64) -> u8 {
+        let value = self.peek_byte(at);
+        self.observe(|card| {
+            if let Some((port, register)) = card.port_mut(at) {
+                port.was_read(register);
+            }
+        });
         value
     }
 
-    fn write_byte(&mut self, region: Region, at: u64, value: u8) {
-        self.observe(|card| match region {
-            Region::Config => card.config.write(at, value),
-            Region::Bar(_) => {
-                if let Some((port, register)) = card.port_mut(at) {
-                    port.write(register, value);
-                }
+    fn write_byte(&mut self, at: u64, value: u8) {
+        self.observe(|card| {
+            if let Some((port, register)) = card.port_mut(at) {
+                port.write(register, value);
             }
         });
     }
@@ -182,12 +177,20 @@ fn locate(at: u64) -> Option<(usize, uart::Register)> {
 }
 
 impl Device for Card {
-    const RECORD_MAX: usize = uart::UartV1::LEN_MAX + 1;
+    type Memory = Infallible;
+
+    type Step = Infallible;
+
+    type Outcome = Infallible;
 
     /// Number of records saved.
     type Cursor = u32;
 
     type Held = records::Held;
+
+    fn record_max(&self) -> usize {
+        uart::UartV1::LEN_MAX.saturating_add(1)
+    }
 
     fn ty(&self) -> &'static DeviceType {
         self.ty
@@ -197,7 +200,7 @@ impl Device for Card {
         &self.values
     }
 
-    fn set_values(&mut self, values: Values) {
+    fn set_values(&mut self, values: Values, _memory: Option<Infallible>) {
         self.values = values;
     }
 
@@ -207,7 +210,7 @@ impl Device for Card {
 
     fn region(&self, region: Region) -> RegionInfo {
         let size = match region {
-            Region::Config => config::LEN,
+            Region::Config => pci::CONFIG_LEN,
             Region::Bar(0) => config::bar_len(self.config.ports()),
             Region::Bar(_) => return RegionInfo::ABSENT,
         };
@@ -227,21 +230,44 @@ impl Device for Card {
     }
 
     fn read(&mut self, region: Region, at: u64, data: &mut [u8]) {
-        for (at, byte) in (at..).zip(data) {
-            *byte = self.read_byte(region, at);
+        match region {
+            Region::Config => self.peek(region, at, data),
+            Region::Bar(_) => {
+                for (at, byte) in (at..).zip(data) {
+                    *byte = self.read_byte(at);
+                }
+            }
         }
     }
 
     fn peek(&self, region: Region, at: u64, data: &mut [u8]) {
-        for (at, byte) in (at..).zip(data) {
-            *byte = self.peek_byte(region, at);
+        match region {
+            Region::Config => {
+                let interrupt = self.asserted();
+                pci::read(at, data, |at| self.config.dword(at, interrupt));
+            }
+            Region::Bar(_) => {
+                for (at, byte) in (at..).zip(data) {
+                    *byte = self.peek_byte(at);
+                }
+            }
         }
     }
 
-    fn write(&mut self, region: Region, at: u64, data: &[u8]) {
-        for (at, byte) in (at..).zip(data) {
-            self.write_byte(region, at, *byte);
+    fn write(&mut self, region: Region, at: u64, data: &[u8]) -> Result<(), Full> {
+        match region {
+            Region::Config => {
+                for piece in pci::pieces(at, data) {
+                    self.observe(|card| card.config.write(piece));
+                }
+            }
+            Region::Bar(_) => {
+                for (at, byte) in (at..).zip(data) {
+                    self.write_byte(at, *byte);
+                }
+            }
         }
+        Ok(())
     }
 
     fn intx(&self) -> bool {
@@ -260,11 +286,11 @@ impl Device for Card {
         self.pending &= !mask;
     }
 
-    fn dirty_bytes(&self) -> u64 {
-        0
+    fn finish(&mut self, outcome: Infallible) {
+        match outcome {}
     }
 
-    fn stop_bytes(&self) -> u64 {
+    fn stop_bytes(&self, _cursor: &u32) -> u64 {
         records::stop_bytes(self)
     }
 

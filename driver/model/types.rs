@@ -5,6 +5,7 @@
 //! The tables are data. What must hold of them (order, names, init values and profiles that satisfy
 //! the constraints) is checked while they are compiled.
 
+mod accel;
 mod checks;
 mod serial;
 
@@ -26,9 +27,9 @@ pub const MAX_TYPES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum Generation {
-    /// 16550A, no constraints, no runtime parameters.
+    /// 16550A, no checksums, no constraints, no runtime parameters.
     One = 1,
-    /// 16750, auto flow control, line statistics.
+    /// 16750, auto flow control, line statistics; checksums, a codec, more memory and queues.
     Two = 2,
 }
 
@@ -99,13 +100,33 @@ impl DeviceType {
     }
 }
 
-/// The types of a parent of generation `g`; at most [`MAX_TYPES`].
-pub fn types(g: Generation) -> &'static [DeviceType] {
+static GENERATION_1: [DeviceType; 6] =
+    checks::checked(joined(serial::GENERATION_1, accel::GENERATION_1));
+
+static GENERATION_2: [DeviceType; 6] =
+    checks::checked(joined(serial::GENERATION_2, accel::GENERATION_2));
+
+const fn joined(first: [DeviceType; 3], second: [DeviceType; 3]) -> [DeviceType; 6] {
+    let ([a, b, c], [d, e, f]) = (first, second);
+    [a, b, c, d, e, f]
+}
+
+/// Every type of generation `g`, whether a parent offers it or not; at most [`MAX_TYPES`].
+pub fn all(g: Generation) -> &'static [DeviceType] {
     match g {
-        Generation::One => &serial::GENERATION_1,
-        Generation::Two => &serial::GENERATION_2,
+        Generation::One => &GENERATION_1,
+        Generation::Two => &GENERATION_2,
     }
 }
+
+/// The types of a parent of generation `g`.
+pub fn types(g: Generation) -> &'static [DeviceType] {
+    let all = all(g);
+    all.get(..OFFERED).unwrap_or(all)
+}
+
+/// So many types are offered: those that the kernel driver can run.
+const OFFERED: usize = 3;
 
 /// The type called `name` of generation `g`.
 pub fn find(g: Generation, name: &str) -> Option<&'static DeviceType> {

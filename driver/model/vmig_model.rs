@@ -9,7 +9,8 @@
 //! - [`params`], [`types`], [`values`], [`constraint`]: migration parameters, the device types that
 //!   have them, and one device's values.
 //! - [`info`], [`stage`], [`capacity`], [`uuid`]: what sysfs shows and takes.
-//! - [`device`], [`serial`]: the device models.
+//! - [`device`], [`serial`], [`accel`], [`models`]: the device models.
+//! - [`memory`], [`pci`]: what models stand on.
 //! - [`arcs`], [`stream`], [`engine`]: migration; one engine per device drives every protocol.
 //! - [`v1`]: the migration region of protocol version 1, a view of the engine.
 //! - [`error`], [`refusal`]: every rule that can be broken, its class (the driver's errno), and the
@@ -31,6 +32,7 @@
     )
 )]
 
+pub mod accel;
 pub mod arcs;
 pub mod capacity;
 pub mod constraint;
@@ -39,7 +41,10 @@ pub mod device;
 pub mod engine;
 pub mod error;
 pub mod info;
+pub mod memory;
+pub mod models;
 pub mod params;
+pub mod pci;
 pub mod refusal;
 pub mod serial;
 pub mod stage;

@@ -11,6 +11,7 @@ use crate::{
         Region, //
     },
     error::Error,
+    memory::Full,
     values::Values, //
 };
 
@@ -44,14 +45,30 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         Err(Error::Busy)
     }
 
+    /// [`Engine::set_param_with`], without memory for a device that needs other memory afterwards.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::set_param_with`].
+    pub fn set_param(&mut self, i: usize, text: &str, open: bool) -> Result<(), Error> {
+        self.set_param_with(i, text, open, |_| Err(Full))
+    }
+
     /// Writes parameter `i` as `migration/<param>` does. A change of a value that is not a runtime
-    /// parameter scrubs the device.
+    /// parameter scrubs the device. `memory` is asked for a number of pages if the device needs other
+    /// memory afterwards; nothing has changed then.
     ///
     /// # Errors
     ///
     /// Those of [`Engine::values_after`]; also [`Error::Busy`] in pre-copy if the user has not read
-    /// so many changes that the next one has no room.
-    pub fn set_param(&mut self, i: usize, text: &str, open: bool) -> Result<(), Error> {
+    /// so many changes that the next one has no room; [`Error::NoMemory`].
+    pub fn set_param_with(
+        &mut self,
+        i: usize,
+        text: &str,
+        open: bool,
+        memory: impl FnOnce(u32) -> Result<D::Memory, Full>,
+    ) -> Result<(), Error> {
         let values = self.values_after(i, text, open)?;
         if values == *self.device.values() {
             return Ok(());
@@ -60,7 +77,10 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
             return self.reinitialise(values);
         }
         let runtime = self.device.ty().params.get(i).is_some_and(|p| p.runtime);
-        self.device.set_values(values);
+        let needed = self.device.needs_memory(&values);
+        let memory = needed.map(memory).transpose();
+        let memory = memory.map_err(|Full| Error::NoMemory)?;
+        self.device.set_values(values, memory);
         if !runtime {
             self.device.reset();
         }
@@ -87,14 +107,14 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     /// # Errors
     ///
     /// [`Error::OutOfRange`]; [`Error::Busy`] for a BAR outside the running states. Nothing was
-    /// written then.
+    /// written then. [`Error::NoMemory`]: a part may have been written.
     pub fn region_write(&mut self, region: Region, at: u64, data: &[u8]) -> Result<(), Error> {
         self.expect_range(region, at, data.len())?;
         if !self.state.is_running() && region != Region::Config {
             return Err(Error::Busy);
         }
-        self.device.write(region, at, data);
-        Ok(())
+        let written = self.device.write(region, at, data);
+        written.map_err(|Full| Error::NoMemory)
     }
 
     fn expect_range(&self, region: Region, at: u64, len: usize) -> Result<(), Error> {

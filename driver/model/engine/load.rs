@@ -177,7 +177,8 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
                 self.load.turn(HEAD_LEN);
             }
             (_, None) => {
-                let head = Head::parse(bytes, D::RECORD_MAX.max(PAYLOAD_MAX)).map_err(flawed)?;
+                let limit = self.device.record_max().max(PAYLOAD_MAX);
+                let head = Head::parse(bytes, limit).map_err(flawed)?;
                 self.load.need = head.record_len();
                 self.load.head = Some(head);
             }

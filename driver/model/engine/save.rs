@@ -140,6 +140,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         .ok_or_else(|| self.fail())?;
         self.append_params(&values).ok_or_else(|| self.fail())?;
         self.save.initial_end = self.save.produced;
+        self.device.begin_save(phase);
         Ok(self.begin(Direction::Save))
     }
 
@@ -189,7 +190,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         self.append_params(&values).ok_or(Error::Busy)?;
         self.save.initial_end = self.save.produced;
         self.save.reinit = true;
-        self.device.set_values(values);
+        self.device.set_values(values, None);
         Ok(())
     }
 
@@ -240,7 +241,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     fn produce(&mut self) -> Result<bool, Error> {
         self.save.sent = 0;
         self.save.filled = 0;
-        let most = D::RECORD_MAX.saturating_add(OVERHEAD);
+        let most = self.device.record_max().saturating_add(OVERHEAD);
         while self.next_record()? {
             let room = self.buffer.as_ref().len().saturating_sub(self.save.filled);
             if room < most {
@@ -260,6 +261,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
             return Err(self.fail());
         };
         let mut fault = false;
+        let initial = self.device.left(&self.save.cursor).initial > 0;
         let (device, cursor) = (&mut self.device, &mut self.save.cursor);
         let encoded = stream::write_record::<C>(room, |out| {
             let saved = device.save(phase, cursor, out);
@@ -271,6 +273,9 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
             (Some(len), Some(records)) if !fault => {
                 self.save.add(len);
                 self.save.records = records;
+                if initial {
+                    self.save.initial_end = self.save.produced;
+                }
                 return Ok(true);
             }
             _ => return Err(self.fail()),
@@ -301,16 +306,18 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         if !current || !self.state.is_pre_copy() {
             return Err(Error::NotPreCopy);
         }
-        let initial_bytes = self.save.initial_left();
-        let later = wide(self.save.unread()).saturating_sub(initial_bytes);
+        let left = self.device.left(&self.save.cursor);
+        let encoded = self.save.initial_left();
+        let later = wide(self.save.unread()).saturating_sub(encoded);
+        let initial_bytes = encoded.saturating_add(left.initial);
         Ok(PrecopyInfo {
             initial_bytes,
-            dirty_bytes: self.device.dirty_bytes().saturating_add(later),
+            dirty_bytes: left.dirty.saturating_add(later),
             reinit: self.save.reinit && initial_bytes > 0,
         })
     }
 
-    /// Length of the stream of the stopped device, in bytes; an upper bound. For
+    /// Length of what a device that stops now has left to send, in bytes; an upper bound. For
     /// `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`, in every state.
     pub fn data_size(&self) -> u64 {
         let (ty, values) = (self.device.ty(), self.device.values());
@@ -324,6 +331,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         ];
         let list = params::len(ty, values);
         let fixed = fixed.iter().fold(list, |sum, len| sum.saturating_add(*len));
-        self.device.stop_bytes().saturating_add(wide(fixed))
+        let left = self.device.stop_bytes(&self.save.cursor);
+        left.saturating_add(wide(fixed))
     }
 }

@@ -29,15 +29,17 @@ mod state;
 
 pub use state::ConfigV1;
 
-/// Size of config space.
-pub const LEN: u64 = 256;
+use crate::pci::{
+    halves,
+    join,
+    Piece,
+    COMMAND_INTX_DISABLE,
+    COMMAND_MASTER,
+    STATUS_CAPABILITIES,
+    STATUS_INTERRUPT, //
+};
 
-const COMMAND_MASTER: u16 = 1 << 2;
-const COMMAND_INTX_DISABLE: u16 = 1 << 10;
 const COMMAND_MASK: u16 = 1 | COMMAND_MASTER | COMMAND_INTX_DISABLE;
-
-const STATUS_INTERRUPT: u16 = 1 << 3;
-const STATUS_CAPABILITIES: u16 = 1 << 4;
 
 const BAR_IO: u32 = 1;
 
@@ -105,29 +107,15 @@ impl Config {
         self.command & COMMAND_MASTER != 0
     }
 
-    /// The byte at `at`; `interrupt` says whether a port has one.
-    pub fn read(&self, at: u64, interrupt: bool) -> u8 {
-        let (at, lane) = split(at);
-        let bytes = self.dword(at, interrupt).to_le_bytes();
-        bytes.get(lane).copied().unwrap_or(0)
-    }
-
-    /// Writes the byte at `at`.
-    pub fn write(&mut self, at: u64, value: u8) {
-        let (at, lane) = split(at);
-        let mut mask = [0; 4];
-        let mut written = [0; 4];
-        if let (Some(mask), Some(written)) = (mask.get_mut(lane), written.get_mut(lane)) {
-            *mask = 0xff;
-            *written = value;
-        }
-        let mask = u32::from_le_bytes(mask) & self.writable(at);
-        let value = (self.dword(at, false) & !mask) | (u32::from_le_bytes(written) & mask);
+    /// Writes a part of a dword.
+    pub(crate) fn write(&mut self, piece: Piece) {
+        let value = piece.merge(self.dword(piece.at, false), self.writable(piece.at));
         // INVARIANT: only writable bits of `value` differ.
-        self.store(at, value);
+        self.store(piece.at, value);
     }
 
-    fn dword(&self, at: u64, interrupt: bool) -> u32 {
+    /// The dword at `at`, a multiple of 4; `interrupt` says whether a port has one.
+    pub fn dword(&self, at: u64, interrupt: bool) -> u32 {
         match at {
             0x00 => join(0x1b36, if self.ports == 1 { 0x0002 } else { 0x0003 }),
             0x04 => join(self.command, self.status(interrupt)),
@@ -186,19 +174,4 @@ impl Config {
             STATUS_CAPABILITIES
         }
     }
-}
-
-/// Offset of the dword that has the byte at `at`, and the byte's place in it.
-fn split(at: u64) -> (u64, usize) {
-    (at & !3, usize::try_from(at & 3).unwrap_or(0))
-}
-
-fn join(low: u16, high: u16) -> u32 {
-    let ([a, b], [c, d]) = (low.to_le_bytes(), high.to_le_bytes());
-    u32::from_le_bytes([a, b, c, d])
-}
-
-fn halves(value: u32) -> (u16, u16) {
-    let [a, b, c, d] = value.to_le_bytes();
-    (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
 }

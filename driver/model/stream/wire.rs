@@ -81,6 +81,26 @@ impl<'a> Payload<'a> {
         }
     }
 
+    /// Appends `n` bytes that the caller fills in; `None` if they do not fit.
+    pub fn space(&mut self, n: usize) -> Option<&mut [u8]> {
+        let end = self.len.saturating_add(n);
+        match self.out.get_mut(self.len..end) {
+            Some(slot) => {
+                self.len = end;
+                Some(slot)
+            }
+            None => {
+                self.overflow = true;
+                None
+            }
+        }
+    }
+
+    /// Takes the last `n` bytes back.
+    pub fn take_back(&mut self, n: usize) {
+        self.len = self.len.saturating_sub(n);
+    }
+
     /// Appends a byte.
     pub fn u8(&mut self, value: u8) {
         self.bytes(&[value]);

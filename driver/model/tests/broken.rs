@@ -2,6 +2,8 @@
 
 //! A device that breaks inside: the state ERROR.
 
+use std::convert::Infallible;
+
 use vmig_model::{
     arcs::State,
     device::{
@@ -14,7 +16,6 @@ use vmig_model::{
         Taken, //
     },
     engine::{
-        buffer_len,
         Engine,
         Peek, //
     },
@@ -22,6 +23,7 @@ use vmig_model::{
         Class,
         Error, //
     },
+    memory::Full,
     refusal::Flaw,
     serial,
     stream::wire::Payload,
@@ -39,18 +41,23 @@ use crate::{
 struct Broken(serial::Card);
 
 impl Device for Broken {
-    const RECORD_MAX: usize = serial::Card::RECORD_MAX;
+    type Memory = Infallible;
+    type Step = Infallible;
+    type Outcome = Infallible;
     type Cursor = u32;
     type Held = <serial::Card as Device>::Held;
 
+    fn record_max(&self) -> usize {
+        self.0.record_max()
+    }
     fn ty(&self) -> &'static DeviceType {
         self.0.ty()
     }
     fn values(&self) -> &Values {
         self.0.values()
     }
-    fn set_values(&mut self, values: Values) {
-        self.0.set_values(values);
+    fn set_values(&mut self, values: Values, memory: Option<Infallible>) {
+        self.0.set_values(values, memory);
     }
     fn reset(&mut self) {
         self.0.reset();
@@ -67,8 +74,8 @@ impl Device for Broken {
     fn peek(&self, region: Region, at: u64, data: &mut [u8]) {
         self.0.peek(region, at, data);
     }
-    fn write(&mut self, region: Region, at: u64, data: &[u8]) {
-        self.0.write(region, at, data);
+    fn write(&mut self, region: Region, at: u64, data: &[u8]) -> Result<(), Full> {
+        self.0.write(region, at, data)
     }
     fn intx(&self) -> bool {
         self.0.intx()
@@ -79,11 +86,11 @@ impl Device for Broken {
     fn delivered(&mut self, mask: u32) {
         self.0.delivered(mask);
     }
-    fn dirty_bytes(&self) -> u64 {
-        self.0.dirty_bytes()
+    fn finish(&mut self, outcome: Infallible) {
+        match outcome {}
     }
-    fn stop_bytes(&self) -> u64 {
-        self.0.stop_bytes()
+    fn stop_bytes(&self, cursor: &u32) -> u64 {
+        self.0.stop_bytes(cursor)
     }
     fn save(
         &mut self,
@@ -116,7 +123,7 @@ impl Device for Broken {
 fn broken() -> Engine<Broken, Vec<u8>> {
     let ty = serial_var();
     let card = serial::Card::new(ty, values(ty, FULL));
-    let mut dut = Engine::new(Broken(card), vec![0; buffer_len::<Broken>()]);
+    let mut dut = engine_of(Broken(card));
     dut.open().unwrap();
     dut
 }

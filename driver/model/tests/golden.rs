@@ -176,13 +176,7 @@ fn golden_streams_load() {
 /// The older generation reads the newer one's streams where the list allows, and back.
 #[test]
 fn generations_exchange_plain_streams() {
-    use vmig_model::{
-        engine::{
-            buffer_len,
-            Engine, //
-        },
-        serial::Card, //
-    };
+    use vmig_model::serial::Card;
     let old = find(Generation::One, "serial-var").unwrap();
     for golden in GOLDEN
         .iter()
@@ -190,16 +184,13 @@ fn generations_exchange_plain_streams() {
     {
         let (_, bytes) = parse(&files()[golden.file]);
         let card = Card::new(old, values(old, golden.list));
-        let mut dut = Engine::new(card, vec![0; buffer_len::<Card>()]);
+        let mut dut = engine_of(card);
         dut.open().unwrap();
         load(&mut dut, &bytes, 70).unwrap();
         assert_eq!(saved(&mut dut), bytes, "the same bytes from generation 1");
     }
     let (_, bytes) = parse(&files()["serial-1.0-full-16750.hex"]);
-    let mut dut = Engine::new(
-        Card::new(old, values(old, PLAIN_2)),
-        vec![0; buffer_len::<Card>()],
-    );
+    let mut dut = engine_of(Card::new(old, values(old, PLAIN_2)));
     dut.open().unwrap();
     assert!(load(&mut dut, &bytes, 70).is_err());
     assert_eq!(refusal(&dut), "auto-flow: stream on, device unknown");

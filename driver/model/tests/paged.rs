@@ -2,6 +2,8 @@
 
 //! A device with memory, and a type with every kind of parameter: what the serial card lacks.
 
+use std::convert::Infallible;
+
 use vmig_model::{
     constraint::{
         Clause,
@@ -11,11 +13,13 @@ use vmig_model::{
         Device,
         Fault,
         Irqs,
+        Left,
         Phase,
         Region,
         RegionInfo,
         Taken, //
     },
+    memory::Full,
     params::{
         Item::{
             One,
@@ -150,17 +154,22 @@ impl Paged {
 }
 
 impl Device for Paged {
-    const RECORD_MAX: usize = 1 + PAGE;
+    type Memory = Infallible;
+    type Step = Infallible;
+    type Outcome = Infallible;
     type Cursor = Cursor;
     type Held = Option<u8>;
 
+    fn record_max(&self) -> usize {
+        1 + PAGE
+    }
     fn ty(&self) -> &'static DeviceType {
         &TYPE
     }
     fn values(&self) -> &Values {
         &self.values
     }
-    fn set_values(&mut self, values: Values) {
+    fn set_values(&mut self, values: Values, _memory: Option<Infallible>) {
         self.values = values;
     }
     fn reset(&mut self) {
@@ -194,7 +203,7 @@ impl Device for Paged {
             Region::Bar(_) => data.copy_from_slice(&self.memory[at as usize..][..data.len()]),
         }
     }
-    fn write(&mut self, region: Region, at: u64, data: &[u8]) {
+    fn write(&mut self, region: Region, at: u64, data: &[u8]) -> Result<(), Full> {
         for (at, byte) in (at as usize..).zip(data) {
             match region {
                 Region::Config => self.register = *byte,
@@ -204,6 +213,7 @@ impl Device for Paged {
                 }
             }
         }
+        Ok(())
     }
     fn intx(&self) -> bool {
         false
@@ -212,11 +222,17 @@ impl Device for Paged {
         0
     }
     fn delivered(&mut self, _mask: u32) {}
-    fn dirty_bytes(&self) -> u64 {
-        let pages = self.dirty.iter().filter(|dirty| **dirty).count();
-        (pages * PAGE_RECORD) as u64
+    fn finish(&mut self, outcome: Infallible) {
+        match outcome {}
     }
-    fn stop_bytes(&self) -> u64 {
+    fn left(&self, _cursor: &Cursor) -> Left {
+        let pages = self.dirty.iter().filter(|dirty| **dirty).count();
+        Left {
+            initial: 0,
+            dirty: (pages * PAGE_RECORD) as u64,
+        }
+    }
+    fn stop_bytes(&self, _cursor: &Cursor) -> u64 {
         (PAGES * PAGE_RECORD + 13) as u64
     }
     fn save(

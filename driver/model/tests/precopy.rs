@@ -9,7 +9,6 @@ use vmig_model::{
         Region, //
     },
     engine::{
-        buffer_len,
         Engine,
         Peek,
         SessionId, //
@@ -23,6 +22,7 @@ use vmig_model::{
 
 use crate::{
     paged::*,
+    support::engine_of,
     wire::{
         assemble,
         body,
@@ -33,10 +33,7 @@ use crate::{
 type Dut = Engine<Paged, Vec<u8>>;
 
 fn dut() -> Dut {
-    let mut dut = Engine::new(
-        Paged::new(Values::init(&TYPE)),
-        vec![0; buffer_len::<Paged>()],
-    );
+    let mut dut = engine_of(Paged::new(Values::init(&TYPE)));
     dut.open().unwrap();
     for at in 0..(PAGES * PAGE) as u64 {
         dut.region_write(Region::Bar(2), at, &[at as u8]).unwrap();

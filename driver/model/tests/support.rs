@@ -4,7 +4,10 @@
 
 use vmig_model::{
     arcs::State,
-    device::Region,
+    device::{
+        Device,
+        Region, //
+    },
     engine::{
         buffer_len,
         Engine,
@@ -71,13 +74,16 @@ pub(crate) fn values(ty: &DeviceType, list: &List) -> Values {
     values
 }
 
+/// A closed engine of `device`.
+pub(crate) fn engine_of<D: Device>(device: D) -> Engine<D, Vec<u8>> {
+    let buffer = vec![0; buffer_len(&device)];
+    Engine::new(device, buffer)
+}
+
 /// A closed engine of a `serial-var` with `list`, everything else off.
 pub(crate) fn closed(list: &List) -> Dut {
     let ty = serial_var();
-    Engine::new(
-        Card::new(ty, values(ty, list)),
-        vec![0; buffer_len::<Card>()],
-    )
+    engine_of(Card::new(ty, values(ty, list)))
 }
 
 /// The same, open.

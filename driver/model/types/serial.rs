@@ -3,7 +3,6 @@
 //! `serial-1`, `serial-2` and `serial-var`: the model `vmig.example/pci-serial`.
 
 use super::{
-    checks,
     DeviceType,
     Generation,
     Profile, //
@@ -169,10 +168,10 @@ const SERIAL_VAR: DeviceType = DeviceType {
 };
 
 /// The types of generation 2.
-pub(super) static GENERATION_2: [DeviceType; 3] = checks::checked([SERIAL_1, SERIAL_2, SERIAL_VAR]);
+pub(super) const GENERATION_2: [DeviceType; 3] = [SERIAL_1, SERIAL_2, SERIAL_VAR];
 
 /// The types of generation 1.
-pub(super) static GENERATION_1: [DeviceType; 3] = checks::checked([
+pub(super) const GENERATION_1: [DeviceType; 3] = [
     DeviceType {
         params: &const { params_1(ONE) },
         constraints: &[],
@@ -194,4 +193,4 @@ pub(super) static GENERATION_1: [DeviceType; 3] = checks::checked([
         generation: Generation::One,
         ..SERIAL_VAR
     },
-]);
+];

@@ -419,6 +419,7 @@ fn errno(class: Class) -> i32 {
         Class::Unsupported => 95,
         Class::Mismatch => 18,
         Class::Ended => ENODEV,
+        Class::NoMemory => 12,
         Class::Internal => 5,
     }
 }

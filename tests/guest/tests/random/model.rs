@@ -65,10 +65,11 @@ impl Model {
             let (name, text) = pair.split_once('=').unwrap();
             values.set(ty, ty.index(name).unwrap(), text).unwrap();
         }
-        let buffer = vec![0; buffer_len::<Card>()];
+        let card = Card::new(ty, values);
+        let buffer = vec![0; buffer_len(&card)];
         Self {
             ty,
-            engine: Engine::new(Card::new(ty, values), buffer),
+            engine: Engine::new(card, buffer),
             open: false,
             keep: false,
             info_v2: false,
@@ -339,6 +340,7 @@ fn errno(error: Error) -> Errno {
         Class::Unsupported => Errno::EOPNOTSUPP,
         Class::Mismatch => Errno::EXDEV,
         Class::Ended => Errno::ENODEV,
+        Class::NoMemory => Errno::ENOMEM,
         Class::Internal => Errno::EIO,
     }
 }
