@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The client's memory: mapped by file and without, unmapped, logged; by messages on either socket.
+
+use std::{
+    fs::File,
+    os::{
+        fd::AsFd,
+        unix::{
+            fs::FileExt as _,
+            net::UnixStream, //
+        },
+    },
+    sync::{
+        mpsc::{
+            channel,
+            Receiver,
+            Sender, //
+        },
+        Arc,
+        Mutex, //
+    },
+    thread,
+};
+
+use nix::{
+    errno::Errno,
+    sys::memfd::{
+        memfd_create,
+        MFdFlags, //
+    },
+};
+use vmig_vfio_user::{
+    channel::Fault,
+    client::{
+        self,
+        Memory, //
+    },
+    dirty::Range,
+    message::{
+        Command,
+        DmaMap,
+        ERROR,
+        NO_REPLY, //
+    },
+    version::Capabilities,
+    Client,
+    Server, //
+};
+
+use crate::{
+    support::*,
+    toy::{
+        Job,
+        Jobs,
+        Toy, //
+    },
+};
+
+const PAGE: u64 = 4096;
+
+/// 64 KiB at 0x10000, as the client has it.
+#[derive(Clone)]
+struct Ram(Arc<Mutex<Vec<u8>>>);
+
+impl Ram {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(vec![0; 0x10000])))
+    }
+
+    fn at<R>(&self, at: u64, len: usize, f: impl FnOnce(&mut [u8]) -> R) -> Result<R, Errno> {
+        let at = at.checked_sub(0x10000).ok_or(Errno::EFAULT)? as usize;
+        let mut ram = self.0.lock().unwrap();
+        let end = at.checked_add(len).ok_or(Errno::EFAULT)?;
+        Ok(f(ram.get_mut(at..end).ok_or(Errno::EFAULT)?))
+    }
+}
+
+impl Memory for Ram {
+    fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), Errno> {
+        self.at(address, out.len(), |ram| out.copy_from_slice(ram))
+    }
+
+    fn write(&mut self, address: u64, data: &[u8]) -> Result<(), Errno> {
+        self.at(address, data.len(), |ram| ram.copy_from_slice(data))
+    }
+}
+
+fn map(address: u64, size: u64, offset: u64) -> DmaMap {
+    DmaMap {
+        argsz: 32,
+        flags: 3,
+        offset,
+        address,
+        size,
+    }
+}
+
+fn memory(len: u64) -> File {
+    let file = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).unwrap());
+    file.set_len(len).unwrap();
+    file
+}
+
+/// A toy, and the way to tell it what to do.
+struct Bench {
+    running: Running<Toy, Jobs>,
+    todo: Sender<Job>,
+    done: Receiver<Option<Vec<u8>>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let ((todo, jobs), (results, done)) = (channel(), channel());
+        let worker = Jobs {
+            todo: jobs,
+            done: results,
+        };
+        Self {
+            running: run(Server::with_worker(Toy::new(), worker)),
+            todo,
+            done,
+        }
+    }
+
+    /// Has the device read 4 bytes; the next that `raw` receives is the command for it.
+    fn read(&self, raw: &mut Raw) {
+        self.todo.send(Job::Read(0x10000, 4)).unwrap();
+        raw.send(&bytes(Command::GetInfo.number(), 0, NO_REPLY, &[]));
+    }
+
+    /// Has a job done while `client` does something else.
+    fn job(&self, client: &mut Client, job: Job) -> Option<Vec<u8>> {
+        self.todo.send(job).unwrap();
+        // The device works after a message; the second one waits for that.
+        client.info().unwrap();
+        client.info().unwrap();
+        self.done.recv().unwrap()
+    }
+}
+
+#[test]
+fn memory_with_a_file() {
+    let bench = Bench::new();
+    let mut client = bench.running.connect();
+    let file = memory(4 * PAGE);
+    file.write_all_at(b"from the guest", PAGE + 10).unwrap();
+    let row = map(0x10000, 2 * PAGE, PAGE);
+    client.dma_map(&row, Some(file.as_fd())).unwrap();
+    let read = bench.job(&mut client, Job::Read(0x1000a, 14));
+    assert_eq!(read.as_deref(), Some(&b"from the guest"[..]));
+    let write = Job::Write(0x11000, b"from the device".to_vec());
+    assert!(bench.job(&mut client, write).is_some());
+    let mut seen = [0; 15];
+    file.read_exact_at(&mut seen, 2 * PAGE).unwrap();
+    assert_eq!(&seen, b"from the device");
+    // Outside, and after it is taken away.
+    for address in [0xffff, 0x12000, 0x11ffd] {
+        assert_eq!(bench.job(&mut client, Job::Read(address, 4)), None);
+    }
+    client.dma_unmap(0x10000, 2 * PAGE).unwrap();
+    assert_eq!(bench.job(&mut client, Job::Read(0x1000a, 14)), None);
+    drop(client);
+    bench.running.finish();
+}
+
+#[test]
+fn memory_by_messages() {
+    let bench = Bench::new();
+    let mut client = bench.running.connect();
+    let ram = Ram::new();
+    client.set_memory(Box::new(ram.clone()));
+    client.dma_map(&map(0x10000, 0x8000, 0), None).unwrap();
+    let data: Vec<u8> = (0..0x5000_u32).map(|n| n as u8).collect();
+    let written = bench.job(&mut client, Job::Write(0x11234, data.clone()));
+    assert!(written.is_some());
+    assert!(ram.at(0x11234, 0x5000, |ram| ram == data).unwrap());
+    let read = bench.job(&mut client, Job::Read(0x11234, 0x5000));
+    assert!(read == Some(data));
+    assert_eq!(bench.job(&mut client, Job::Read(0x17ffc, 8)), None);
+    // Mapped, but the client does not have it.
+    client.dma_map(&map(0x30000, 0x1000, 0), None).unwrap();
+    assert_eq!(bench.job(&mut client, Job::Read(0x30000, 8)), None);
+    // Commands that come before the answer are served after it, in order.
+    let mut raw_todo = Vec::new();
+    for _ in 0..4 {
+        bench.todo.send(Job::Read(0x11234, 16)).unwrap();
+        raw_todo.push(client.info().unwrap());
+    }
+    client.info().unwrap();
+    for _ in raw_todo {
+        assert!(bench.done.recv().unwrap().is_some());
+    }
+    drop(client);
+    bench.running.finish();
+}
+
+#[test]
+fn memory_by_messages_on_a_socket_of_their_own() {
+    let bench = Bench::new();
+    let socket = UnixStream::connect(&bench.running.path).unwrap();
+    let mut client = Client::new(socket, &Capabilities::ours()).unwrap();
+    let twin = client.take_twin().expect("agreed on");
+    let ram = Ram::new();
+    let mut served = ram.clone();
+    let thread = thread::spawn(move || client::serve(twin, &mut served));
+    client.dma_map(&map(0x10000, 0x8000, 0), None).unwrap();
+    let write = Job::Write(0x10010, b"twin".to_vec());
+    assert!(bench.job(&mut client, write).is_some());
+    ram.at(0x10010, 4, |ram| assert_eq!(ram, b"twin")).unwrap();
+    let read = bench.job(&mut client, Job::Read(0x10010, 4));
+    assert_eq!(read.as_deref(), Some(&b"twin"[..]));
+    drop(client);
+    assert_eq!(thread.join().unwrap(), Fault::Gone);
+    bench.running.finish();
+}
+
+#[test]
+fn a_client_takes_what_it_says_at_once() {
+    let bench = Bench::new();
+    let socket = UnixStream::connect(&bench.running.path).unwrap();
+    let small = Capabilities {
+        max_data_xfer_size: 16,
+        twin_socket: false,
+        ..Capabilities::ours()
+    };
+    let mut client = Client::new(socket, &small).unwrap();
+
+    /// Refuses more than 16 bytes.
+    struct Small(Ram);
+    impl Memory for Small {
+        fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), Errno> {
+            assert!(out.len() <= 16);
+            self.0.read(address, out)
+        }
+        fn write(&mut self, address: u64, data: &[u8]) -> Result<(), Errno> {
+            assert!(data.len() <= 16);
+            self.0.write(address, data)
+        }
+    }
+    client.set_memory(Box::new(Small(Ram::new())));
+    client.dma_map(&map(0x10000, 0x8000, 0), None).unwrap();
+    let data = vec![7; 100];
+    assert!(bench
+        .job(&mut client, Job::Write(0x10000, data.clone()))
+        .is_some());
+    assert_eq!(bench.job(&mut client, Job::Read(0x10000, 100)), Some(data));
+    drop(client);
+    // Nothing at all is less than anything.
+    let socket = UnixStream::connect(&bench.running.path).unwrap();
+    let none = Capabilities {
+        max_data_xfer_size: 0,
+        ..small
+    };
+    let mut client = Client::new(socket, &none).unwrap();
+    client.dma_map(&map(0x10000, 0x8000, 0), None).unwrap();
+    assert_eq!(bench.job(&mut client, Job::Read(0x10000, 1)), None);
+    drop(client);
+    bench.running.finish();
+}
+
+#[test]
+fn bad_answers_end_the_connection_or_the_access() {
+    let bench = Bench::new();
+    let dma_read = Command::DmaRead.number();
+    // What is sent instead of an answer, and whether the connection goes on.
+    type Reply = fn(u16) -> Vec<u8>;
+    let rows: [(&str, Reply, bool); 7] = [
+        ("refused", |id| bytes(11, id, 1 | ERROR, &[]), true),
+        ("nothing in it", |id| bytes(11, id, 1, &[]), true),
+        ("another address", |id| bytes(11, id, 1, &[1; 20]), true),
+        (
+            "too much",
+            |id| {
+                let mut body = 0x10000_u64.to_ne_bytes().to_vec();
+                body.extend(4_u64.to_ne_bytes());
+                body.extend([0; 5]);
+                bytes(11, id, 1, &body)
+            },
+            true,
+        ),
+        ("another id", |id| bytes(11, id ^ 1, 1, &[0; 20]), false),
+        ("another command", |id| bytes(12, id, 1, &[0; 20]), false),
+        ("a short frame", |_| vec![0; 16], false),
+    ];
+    for (name, reply, goes_on) in rows {
+        let mut raw = bench.running.greeted();
+        let body = {
+            use vmig_vfio_user::message::Wire;
+            map(0x10000, PAGE, 0).bytes()
+        };
+        assert_eq!(raw.errno(Command::DmaMap, &body), 0);
+        bench.read(&mut raw);
+        let (asked, body) = raw.receive();
+        assert_eq!((asked.command, asked.flags), (dma_read, 0), "{name}");
+        assert_eq!(body[..8], 0x10000_u64.to_ne_bytes());
+        raw.send(&reply(asked.id));
+        assert_eq!(bench.done.recv().unwrap(), None, "{name}");
+        match goes_on {
+            true => assert_ne!(raw.errno(Command::GetInfo, &[]), 0, "{name}"),
+            false => assert!(raw.is_closed(), "{name}"),
+        }
+    }
+    bench.running.finish();
+}
+
+#[test]
+fn a_client_that_leaves_while_it_is_asked() {
+    use vmig_vfio_user::message::Wire;
+    let bench = Bench::new();
+    for leaves_early in [true, false] {
+        let mut raw = bench.running.greeted();
+        assert_eq!(
+            raw.errno(Command::DmaMap, &map(0x10000, PAGE, 0).bytes()),
+            0
+        );
+        bench.read(&mut raw);
+        let (asked, _) = raw.receive();
+        if !leaves_early {
+            // In the middle of the answer.
+            raw.send(&bytes(11, asked.id, 1, &[0; 20])[..30]);
+        }
+        drop(raw);
+        assert_eq!(bench.done.recv().unwrap(), None);
+    }
+    // And a flood instead of an answer.
+    let mut raw = bench.running.greeted();
+    assert_eq!(
+        raw.errno(Command::DmaMap, &map(0x10000, PAGE, 0).bytes()),
+        0
+    );
+    bench.read(&mut raw);
+    raw.receive();
+    let flood = bytes(Command::Reset.number(), 1, 0, &[]).repeat(5000);
+    let _ = std::io::Write::write_all(&mut raw.stream, &flood);
+    assert_eq!(bench.done.recv().unwrap(), None);
+    assert!(raw.is_closed());
+    // The mappings of one client are not those of the next.
+    let mut client = bench.running.connect();
+    assert_eq!(bench.job(&mut client, Job::Read(0x10000, 4)), None);
+    drop(client);
+    bench.running.finish();
+}
+
+#[test]
+fn writes_are_logged() {
+    let bench = Bench::new();
+    let mut client = bench.running.connect();
+    let file = memory(16 * PAGE);
+    let row = map(0x10000, 16 * PAGE, 0);
+    client.dma_map(&row, Some(file.as_fd())).unwrap();
+    let errno = |result: Result<Vec<u8>, client::Error>| {
+        let error = result.expect_err("refused");
+        error.errno().unwrap()
+    };
+    let report = |client: &mut Client| client.logging_report(0x10000, 16 * PAGE, PAGE);
+    assert_eq!(errno(report(&mut client)), Errno::EINVAL, "not started");
+    let all = Range::new(0x10000, 16 * PAGE).unwrap();
+    assert_eq!(client.logging_start(PAGE, &[all]).unwrap(), PAGE);
+    let twice = client.logging_start(PAGE, &[all]).unwrap_err();
+    assert_eq!(twice.errno(), Some(Errno::EINVAL));
+    assert_eq!(report(&mut client).unwrap(), [0; 8]);
+    bench.job(&mut client, Job::Write(0x11ffe, vec![1; 4]));
+    bench.job(&mut client, Job::Write(0x1f000, vec![1; 1]));
+    bench.job(&mut client, Job::Read(0x15000, 4096));
+    let bitmap = report(&mut client).unwrap();
+    assert_eq!(u64::from_ne_bytes(bitmap.try_into().unwrap()), 0x8006);
+    assert_eq!(report(&mut client).unwrap(), [0; 8]);
+    // A file that goes away under the device: the page counts as written.
+    file.set_len(0).unwrap();
+    bench.job(&mut client, Job::Write(0x13000, vec![1; 8]));
+    let bitmap = report(&mut client).unwrap();
+    assert_eq!(u64::from_ne_bytes(bitmap.try_into().unwrap()), 8);
+    client.logging_stop().unwrap();
+    client.logging_stop().unwrap();
+    assert_eq!(errno(report(&mut client)), Errno::EINVAL, "stopped");
+    // No range stands for all, and any page size for what there is.
+    assert_eq!(client.logging_start(1, &[]).unwrap(), PAGE);
+    bench.job(&mut client, Job::Write(0x12000, vec![1; 1]));
+    let bitmap = client.logging_report(0, 1 << 20, 1 << 16).unwrap();
+    assert_eq!(u64::from_ne_bytes(bitmap.try_into().unwrap()), 2);
+    for (address, length, page) in [
+        (0, 0, PAGE),
+        (0, PAGE, 0),
+        (0, PAGE, 4095),
+        (0, PAGE, 1024),
+        (u64::MAX, 2, PAGE),
+        (0, u64::MAX, PAGE),
+    ] {
+        let refused = client.logging_report(address, length, page);
+        assert_eq!(errno(refused), Errno::EINVAL, "{address} {length} {page}");
+    }
+    // The log of one client is not that of the next.
+    drop(client);
+    let mut client = bench.running.connect();
+    assert_eq!(errno(report(&mut client)), Errno::EINVAL);
+    let many = vec![all; 257];
+    let refused = client.logging_start(PAGE, &many).unwrap_err();
+    assert_eq!(refused.errno(), Some(Errno::E2BIG));
+    drop(client);
+    bench.running.finish();
+}

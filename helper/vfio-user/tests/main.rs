@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The protocol, from a client's side: a real server on a real socket in each test.
+
+mod access;
+mod disconnect;
+mod dma;
+mod features;
+mod framing;
+mod interrupts;
+mod lengths;
+mod migrate;
+mod negotiate;
+mod shared;
+mod support;
+mod toy;
