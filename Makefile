@@ -22,9 +22,9 @@ help:
 	@echo 'make fuzz      look for inputs that break the helper; FUZZ_SECONDS=120 for each target'
 	@echo 'make modules   vmig.ko for the kernel in KDIR=..., else for the kernel of the test VM'
 	@echo 'make bench     what the vmig command takes for up to 100,000 sources, beside a plain JSON parser'
-	@echo 'make helper    the vmig command: $(target)/release/vmig'
+	@echo 'make helper    the vmig command and the vfio-user programs: $(target)/release/vmig, vmig-serial'
 	@echo 'make conform-mtty   put what the kernel'\''s sample driver does into tests/CONFORMANCE.md'
-	@echo 'make install   command, man pages, completions and (with KDIR=...) the module; DESTDIR, PREFIX'
+	@echo 'make install   commands, man pages, completions and (with KDIR=...) the module; DESTDIR, PREFIX'
 	@echo 'make clean     remove what was built here; the cache shared by all checkouts stays'
 
 demo test check conform-mtty:
@@ -42,7 +42,7 @@ fuzz:
 	@$(cargo) run --quiet --package vmig-fuzz -- $(FUZZ_SECONDS)
 
 helper:
-	$(cargo) build --release --package vmig-cli
+	$(cargo) build --release --package vmig-cli --package vmig-vfio-user
 
 bench: helper
 	$(cargo) run --release --package vmig-bench -- run $(target)/release/vmig
@@ -52,7 +52,13 @@ install: prefix := $(DESTDIR)$(PREFIX)
 install:
 	@set -e; vmig=$$(ls -t target/release/vmig $(target)/release/vmig target/root/release/vmig 2> /dev/null | head -n 1); \
 	[ -n "$$vmig" ] || { $(MAKE) helper; vmig=$(target)/release/vmig; }; \
-	install -D -m 755 "$$vmig" $(prefix)/bin/vmig
+	install -D -m 755 "$$vmig" $(prefix)/bin/vmig; \
+	for program in vmig-serial; do \
+		install -D -m 755 "$${vmig%/*}/$$program" $(prefix)/bin/$$program; \
+		install -d $(prefix)/share/vfio-user; \
+		sed 's|@bindir@|$(PREFIX)/bin|' helper/vfio-user/50-$$program.json \
+			> $(prefix)/share/vfio-user/50-$$program.json; \
+	done
 	install -d $(addprefix $(prefix)/share/,man/man1 \
 		bash-completion/completions zsh/site-functions fish/vendor_completions.d)
 	$(prefix)/bin/vmig man --directory $(prefix)/share/man/man1

@@ -36,6 +36,7 @@
 //! - [`version`], [`dma`], [`dirty`], `irq`: what belongs to one connection.
 //! - `session`: the handlers, from message to reply. [`server`]: who calls them.
 //! - [`client`]: the other end.
+//! - [`program`]: the command line of a program that serves one device.
 
 #![deny(unsafe_code)]
 #![cfg_attr(
@@ -57,6 +58,7 @@ pub mod dma;
 mod files;
 mod irq;
 pub mod message;
+pub mod program;
 pub mod server;
 mod session;
 pub mod version;

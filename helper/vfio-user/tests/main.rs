@@ -11,6 +11,7 @@ mod interrupts;
 mod lengths;
 mod migrate;
 mod negotiate;
+mod program;
 mod shared;
 mod support;
 mod toy;
