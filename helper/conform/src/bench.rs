@@ -49,13 +49,15 @@ pub struct Options {
     pub destructive: bool,
     /// How long one statement may take.
     pub deadline: Duration,
+    /// About how many bad streams of a kind one statement makes at most.
+    pub tries: usize,
     /// A program and its arguments that make the device reconfigure itself while it is in
     /// PRE_COPY; there is no such thing in the uAPI.
     pub reconfigure: Vec<String>,
 }
 
 impl Default for Options {
-    /// The system's own files, either interface, nothing destructive, a minute for a statement. No
+    /// The system's own files, either interface, nothing destructive, a minute for a statement, 1,024 bad streams of a kind. No
     /// device: its directory is empty.
     fn default() -> Self {
         Self {
@@ -64,6 +66,7 @@ impl Default for Options {
             attach: Attach::Auto,
             destructive: false,
             deadline: Duration::from_secs(60),
+            tries: 1024,
             reconfigure: Vec::new(),
         }
     }

@@ -2,13 +2,8 @@
 
 //! Bad streams, made from a good one without knowing its format.
 //!
-//! What is picked depends on the length alone, so that two runs on one device do the same.
-
-/// Streams of up to this length are cut at every byte, and of longer ones this many are tried.
-const CUTS: usize = 1024;
-
-/// How many bits are flipped at most.
-const FLIPS: usize = 1024;
+//! There are too many of them to try all: `limit` is about how many of a kind are picked at most. Which
+//! ones depends on the limit and the length alone, so that two runs on one device do the same.
 
 /// How many bytes all truncated copies of one stream have together, at most.
 const CUT_BYTES: usize = 256 << 20;
@@ -48,8 +43,8 @@ impl Numbers {
 
 /// Lengths below `len` to cut a stream of `len` bytes to, ascending: all, or a sample that has those
 /// near both ends.
-pub(crate) fn cuts(len: usize) -> Vec<usize> {
-    let mut cuts = sample(len, CUTS);
+pub(crate) fn cuts(len: usize, limit: usize) -> Vec<usize> {
+    let mut cuts = sample(len, limit);
     // From the end: there the least is missing, and those are worth most.
     cuts.reverse();
     let mut bytes = 0_usize;
@@ -72,8 +67,8 @@ pub(crate) struct Bit {
 }
 
 /// Bits of a stream of `len` bytes to flip, one at a time: all, or a sample.
-pub(crate) fn flips(len: usize) -> Vec<Bit> {
-    let bits = sample(len.saturating_mul(8), FLIPS);
+pub(crate) fn flips(len: usize, limit: usize) -> Vec<Bit> {
+    let bits = sample(len.saturating_mul(8), limit);
     let bits = bits.into_iter().map(|n| Bit {
         byte: n / 8,
         bit: (n % 8) as u8,
@@ -90,24 +85,31 @@ pub(crate) fn flipped(stream: &[u8], at: Bit) -> Vec<u8> {
     copy
 }
 
-/// Copies in which one aligned word near the beginning is a hostile number. The words are those of
-/// 4 and 8 bytes in the first `reach` bytes.
-pub(crate) fn hostile(stream: &[u8], reach: usize) -> impl Iterator<Item = Vec<u8>> + '_ {
+/// Copies in which one aligned word near the beginning is a hostile number: all, or a sample. The words
+/// are those of 4 and 8 bytes in the first `reach` bytes.
+pub(crate) fn hostile(
+    stream: &[u8],
+    reach: usize,
+    limit: usize,
+) -> impl Iterator<Item = Vec<u8>> + '_ {
     let reach = reach.min(stream.len());
     let places = [4, 8].into_iter().flat_map(move |width| {
         let offsets = (0..reach).step_by(width);
         offsets.flat_map(move |offset| HOSTILE.map(|number| (offset, width, number)))
     });
-    places.filter_map(move |(offset, width, number)| {
-        let mut copy = stream.to_vec();
-        let word = copy.get_mut(offset..offset + width)?;
-        let bytes = number.to_le_bytes();
-        let bytes = bytes.get(..width)?;
+    let words = places.filter_map(move |(offset, width, number)| {
+        let bytes = number.to_le_bytes().get(..width)?.to_vec();
+        let place = offset..offset + width;
         // What is there already, or does not fit, is no new stream.
-        if word == bytes || (width == 4 && number > u64::from(u32::MAX)) {
-            return None;
-        }
-        word.copy_from_slice(bytes);
+        let is_new = stream.get(place.clone())? != bytes;
+        (is_new && (width == 8 || number <= u64::from(u32::MAX))).then_some((place, bytes))
+    });
+    let words: Vec<_> = words.collect();
+    let picked = sample(words.len(), limit);
+    picked.into_iter().filter_map(move |i| {
+        let (place, bytes) = words.get(i)?;
+        let mut copy = stream.to_vec();
+        copy.get_mut(place.clone())?.copy_from_slice(bytes);
         Some(copy)
     })
 }
@@ -132,18 +134,20 @@ fn sample(len: usize, limit: usize) -> Vec<usize> {
 mod tests {
     use super::*;
 
+    const LIMIT: usize = 1024;
+
     #[test]
     fn short_streams_are_cut_everywhere() {
-        assert_eq!(cuts(0), [0_usize; 0]);
-        assert_eq!(cuts(1), [0]);
-        assert_eq!(cuts(1000), (0..1000).collect::<Vec<_>>());
+        assert_eq!(cuts(0, LIMIT), [0_usize; 0]);
+        assert_eq!(cuts(1, LIMIT), [0]);
+        assert_eq!(cuts(1000, LIMIT), (0..1000).collect::<Vec<_>>());
     }
 
     #[test]
     fn long_streams_are_cut_near_both_ends_and_between() {
-        for len in [CUTS + 1, 1 << 20, 1 << 30] {
-            let cuts = cuts(len);
-            assert!(cuts.len() <= CUTS);
+        for len in [LIMIT + 1, 1 << 20, 1 << 30] {
+            let cuts = cuts(len, LIMIT);
+            assert!(cuts.len() <= LIMIT);
             assert!(cuts.is_sorted_by(|a, b| a < b));
             assert!((0..64).all(|cut| cuts.contains(&cut)));
             assert!(cuts.ends_with(&(len - 3..len).collect::<Vec<_>>()), "{len}");
@@ -154,28 +158,28 @@ mod tests {
 
     #[test]
     fn the_work_for_cuts_is_bounded() {
-        let total: usize = cuts(64 << 20).iter().sum();
+        let total: usize = cuts(64 << 20, LIMIT).iter().sum();
         assert!(total <= CUT_BYTES + 16 * (64 << 20) + 64 * 64, "{total}");
     }
 
     #[test]
     fn a_flip_changes_one_bit() {
         let stream = [0_u8; 100];
-        for bit in flips(stream.len()) {
+        for bit in flips(stream.len(), LIMIT) {
             let copy = flipped(&stream, bit);
             let ones: u32 = copy.iter().map(|byte| byte.count_ones()).sum();
             assert_eq!(ones, 1);
             assert_ne!(copy[bit.byte], 0);
         }
-        assert_eq!(flips(100).len(), 800);
-        assert!(flips(1 << 20).len() <= FLIPS);
+        assert_eq!(flips(100, LIMIT).len(), 800);
+        assert!(flips(1 << 20, LIMIT).len() <= LIMIT);
         assert_eq!(flipped(&[1], Bit { byte: 1, bit: 0 }), [1]);
     }
 
     #[test]
     fn hostile_words_replace_and_never_move() {
         let stream: Vec<u8> = (0..20).collect();
-        let copies: Vec<_> = hostile(&stream, 16).collect();
+        let copies: Vec<_> = hostile(&stream, 16, LIMIT).collect();
         // Four places of 4 bytes with the numbers that fit, two of 8 with all.
         assert_eq!(copies.len(), 4 * 3 + 2 * 6);
         for copy in &copies {
@@ -183,8 +187,13 @@ mod tests {
             assert_ne!(*copy, stream);
         }
         assert!(copies.iter().any(|copy| copy[4..8] == [255; 4]));
-        assert_eq!(hostile(&[0; 3], 16).count(), 0);
-        assert_eq!(hostile(&[255; 8], 16).count(), 2 * 2 + 5);
+        assert_eq!(hostile(&[0; 3], 16, LIMIT).count(), 0);
+        assert_eq!(hostile(&[255; 8], 16, LIMIT).count(), 2 * 2 + 5);
+        // A sample is some of them, and those at both ends.
+        let some: Vec<_> = hostile(&stream, 16, 8).collect();
+        assert!(some.len() <= 8 && some.len() > 4);
+        assert!(some.iter().all(|copy| copies.contains(copy)));
+        assert_eq!((some.first(), some.last()), (copies.first(), copies.last()));
     }
 
     #[test]

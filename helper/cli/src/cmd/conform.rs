@@ -151,6 +151,7 @@ fn options(args: &Conform, context: &Context<'_>) -> Result<Options, Failure> {
         },
         destructive: args.destructive,
         deadline: Duration::from_secs(args.deadline.into()),
+        tries: args.tries.into(),
         reconfigure,
     })
 }
@@ -187,6 +188,8 @@ fn starter(args: &Conform, options: &Options, context: &Context<'_>) -> Result<S
         options.directory.clone().into(),
         "--deadline".into(),
         args.deadline.to_string().into(),
+        "--tries".into(),
+        args.tries.to_string().into(),
     ];
     match args.attach {
         None => {}

@@ -226,7 +226,7 @@ fn bad_streams(bench: &Bench, old: &Old, good: &Transactions) -> Result<usize, U
     };
     refused(judged, "100b -> 000b without data")?;
     if let Some((last, before)) = good.split_last() {
-        for cut in cuts(last.len()).into_iter().rev() {
+        for cut in cuts(last.len(), bench.options.tries).into_iter().rev() {
             if !bench.has_time() {
                 break;
             }

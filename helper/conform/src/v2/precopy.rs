@@ -342,7 +342,7 @@ fn c56(bench: &Bench) -> Verdict {
     }
     subject.set(State::Running)?;
     let whole = save(&subject)?;
-    let bits = flips(initial.len());
+    let bits = flips(initial.len(), bench.options.tries);
     let mut tried = 0;
     let mut refused = 0;
     for bit in bits {

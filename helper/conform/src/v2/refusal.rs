@@ -66,7 +66,7 @@ fn must_refuse(fed: &Fed, what: &str) -> Result<(), Unheld> {
 pub(super) fn c59(bench: &Bench) -> Verdict {
     let subject = bench.open()?;
     let stream = save_some(&subject)?;
-    let cuts = cuts(stream.len());
+    let cuts = cuts(stream.len(), bench.options.tries);
     let mut tried = 0;
     // The longest first: there the least is missing.
     for cut in cuts.into_iter().rev() {
@@ -124,7 +124,7 @@ pub(super) fn c62(bench: &Bench) -> Verdict {
     let stream = save_some(&subject)?;
     let (mut tried, mut by_write, mut by_set) = (0, 0, 0);
     let mut result = Ok(());
-    for bit in flips(stream.len()) {
+    for bit in flips(stream.len(), bench.options.tries) {
         if !bench.has_time() {
             break;
         }
@@ -326,7 +326,7 @@ pub(super) fn c68(bench: &Bench) -> Verdict {
     let stream = save_some(&subject)?;
     let (mut tried, mut accepted) = (0, 0);
     let mut verdict = Ok(());
-    for bad in hostile(&stream, 256) {
+    for bad in hostile(&stream, 256, bench.options.tries) {
         if !bench.has_time() {
             break;
         }
