@@ -8,22 +8,30 @@ use std::time::Duration;
 use vmig_conform::{AttachForm, Options, Report, Run, Starter, Statement};
 use vmig_vfio::Attach;
 
-use crate::Mdev;
+use crate::{kernel, Mdev};
 
 /// How long one statement may take. Those that try a lot stop after half of it.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
+/// Bad streams of a kind that a statement tries at most on the debug kernel, which is slow.
+const TRIES_DEBUG: usize = 64;
+
 /// Options to check everything that can be checked on `mdev`. `reconfigure` is a shell command that
 /// makes it reconfigure itself.
 pub fn options(mdev: &Mdev, attach: Attach, reconfigure: Option<&str>) -> Options {
+    let defaults = Options::default();
     let command = reconfigure.map(|script| ["/bin/busybox", "sh", "-c", script]);
     Options {
         directory: mdev.directory().to_owned(),
         attach,
         destructive: true,
         deadline: DEADLINE,
+        tries: match kernel::is_debug() {
+            true => TRIES_DEBUG,
+            false => defaults.tries,
+        },
         reconfigure: command.into_iter().flatten().map(str::to_owned).collect(),
-        ..Options::default()
+        ..defaults
     }
 }
 
@@ -67,6 +75,8 @@ pub fn starter(options: &Options) -> Starter {
         options.directory.display().to_string(),
         "--deadline".to_owned(),
         options.deadline.as_secs().to_string(),
+        "--tries".to_owned(),
+        options.tries.to_string(),
         "--attach".to_owned(),
         match form(options.attach) {
             AttachForm::Group => "group".to_owned(),

@@ -2,14 +2,12 @@
 
 //! The conformance suite, on every type, through both interfaces, for both protocols: everything that
 //! can be checked holds, and what is skipped is exactly what is listed here.
-//!
-//! The debug kernel is several times as slow. There `serial-var`, which has what the others have, is
-//! checked whole, and the fixed types with a third of the statements, another one for each interface.
 
 use std::time::Duration;
 
-use guest::{conform, kernel, Test, Type};
-use vmig_conform::{select, Outcome, Protocol, Report, Statement, Summary};
+use guest::{conform, Test, Type};
+use vmig_conform::{select, Outcome, Protocol, Report, Summary};
+use vmig_model::types::{types, Generation};
 use vmig_vfio::Attach;
 
 /// A statement that is not checked, and how its reason begins.
@@ -40,28 +38,6 @@ const SKIPPED_CDEV: Skipped = ("C88", "a cdev opens once");
 
 const KINDS: [&str; 3] = ["serial-1", "serial-2", "serial-var"];
 
-const ATTACHES: [Attach; 2] = [Attach::Cdev, Attach::Group];
-
-/// Of a sample, one statement in so many.
-const STRIDE: usize = 3;
-
-/// Whether the type `kind` (of [`KINDS`]) is only sampled.
-fn is_sampled(kind: usize) -> bool {
-    kernel::is_debug() && kind + 1 < KINDS.len()
-}
-
-/// The statements of a run on the type `kind` through `attach` (of [`ATTACHES`]).
-fn chosen(protocol: Protocol, kind: usize, attach: usize) -> Vec<&'static Statement> {
-    let all = select(Some(protocol), None);
-    match is_sampled(kind) {
-        true => {
-            let first = (kind + attach) % STRIDE;
-            all.into_iter().skip(first).step_by(STRIDE).collect()
-        }
-        false => all,
-    }
-}
-
 fn is_expected(report: &Report, attach: Attach) -> Option<&'static str> {
     let id = report.statement.id.to_string();
     let cdev = (attach == Attach::Cdev).then_some(SKIPPED_CDEV);
@@ -79,10 +55,9 @@ fn is_good(report: &Report, attach: Attach) -> bool {
 }
 
 /// Checks a type; returns how many statements were checked and skipped.
-fn check(protocol: Protocol, kind: usize, attach: usize) -> (usize, usize) {
+fn check(protocol: Protocol, kind: &str, attach: Attach) -> (usize, usize) {
     let _test = Test::begin_within(Duration::from_secs(600));
-    let statements = chosen(protocol, kind, attach);
-    let (kind, attach) = (KINDS[kind], ATTACHES[attach]);
+    let statements = select(Some(protocol), None);
     let mdev = Type::default_parent(kind).new_device();
     let file = mdev.path("migration/line-stats");
     let script = format!("echo on >{}", file.display());
@@ -116,37 +91,37 @@ const V2_GROUP: (usize, usize) = (83, 7);
 
 /// A test per run.
 macro_rules! runs {
-    ($($name:ident: $protocol:ident, $kind:literal, $attach:literal, $numbers:ident;)*) => {$(
+    ($($name:ident: $protocol:ident, $kind:literal, $attach:ident, $numbers:ident;)*) => {$(
         #[test]
         fn $name() {
-            let numbers = check(Protocol::$protocol, $kind, $attach);
-            if !is_sampled($kind) {
-                assert_eq!(numbers, $numbers);
-            }
+            assert_eq!(check(Protocol::$protocol, $kind, Attach::$attach), $numbers);
         }
     )*};
 }
 
 runs! {
-    serial_1_cdev_v1: V1, 0, 0, V1;
-    serial_1_cdev_v2: V2, 0, 0, V2_CDEV;
-    serial_1_group_v1: V1, 0, 1, V1;
-    serial_1_group_v2: V2, 0, 1, V2_GROUP;
-    serial_2_cdev_v1: V1, 1, 0, V1;
-    serial_2_cdev_v2: V2, 1, 0, V2_CDEV;
-    serial_2_group_v1: V1, 1, 1, V1;
-    serial_2_group_v2: V2, 1, 1, V2_GROUP;
-    serial_var_cdev_v1: V1, 2, 0, V1;
-    serial_var_cdev_v2: V2, 2, 0, V2_CDEV;
-    serial_var_group_v1: V1, 2, 1, V1;
-    serial_var_group_v2: V2, 2, 1, V2_GROUP;
+    serial_1_cdev_v1: V1, "serial-1", Cdev, V1;
+    serial_1_cdev_v2: V2, "serial-1", Cdev, V2_CDEV;
+    serial_1_group_v1: V1, "serial-1", Group, V1;
+    serial_1_group_v2: V2, "serial-1", Group, V2_GROUP;
+    serial_2_cdev_v1: V1, "serial-2", Cdev, V1;
+    serial_2_cdev_v2: V2, "serial-2", Cdev, V2_CDEV;
+    serial_2_group_v1: V1, "serial-2", Group, V1;
+    serial_2_group_v2: V2, "serial-2", Group, V2_GROUP;
+    serial_var_cdev_v1: V1, "serial-var", Cdev, V1;
+    serial_var_cdev_v2: V2, "serial-var", Cdev, V2_CDEV;
+    serial_var_group_v1: V1, "serial-var", Group, V1;
+    serial_var_group_v2: V2, "serial-var", Group, V2_GROUP;
 }
 
 #[test]
 fn no_run_is_missing_and_none_is_twice() {
+    let offered = types(Generation::NEWEST).iter().map(|ty| ty.name);
+    assert_eq!(offered.collect::<Vec<_>>(), KINDS);
     let mut runs = std::collections::BTreeSet::new();
     for protocol in ["v1", "v2"] {
-        for kind in ["serial_1", "serial_2", "serial_var"] {
+        for kind in KINDS {
+            let kind = kind.replace('-', "_");
             for attach in ["cdev", "group"] {
                 runs.insert(format!("{kind}_{attach}_{protocol}: "));
             }
@@ -156,7 +131,6 @@ fn no_run_is_missing_and_none_is_twice() {
     for run in &runs {
         assert_eq!(text.matches(&format!("\n    {run}")).count(), 1, "{run}");
     }
-    assert_eq!(runs.len(), KINDS.len() * ATTACHES.len() * 2);
 }
 
 #[test]
