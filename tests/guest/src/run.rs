@@ -26,6 +26,8 @@ const TESTS: &str = "/tests";
 const KUNIT: &str = "kunit";
 /// Where KUnit leaves the results of the suites that ran when modules were loaded.
 const KUNIT_RESULTS: &str = "/sys/kernel/debug/kunit";
+/// Which suites of modules run when they are loaded.
+const KUNIT_FILTER: &str = "/sys/module/kunit/parameters/filter_glob";
 
 /// Does what `plan` says; true if all of it passed.
 pub(crate) fn run(plan: &Plan, report: &mut Report) -> io::Result<bool> {
@@ -38,6 +40,8 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> io::Result<bool> {
             return Ok(false);
         }
     }
+    // Once is enough: suites load the module again and again.
+    fs::write(KUNIT_FILTER, "none")?;
     if let Some(text) = &plan.thorough {
         fs::write("/run/thorough", text)?;
     }

@@ -20,14 +20,28 @@ use crate::kernel::Kernel;
 use crate::paths::Paths;
 use crate::verdict;
 
-/// For the whole run; emulation on a busy machine is slow.
-const TOTAL: Duration = Duration::from_secs(30 * 60);
-/// Without a byte on either channel. Longer than the kernel's own detection of hung tasks.
-pub(crate) const SILENCE: Duration = Duration::from_secs(4 * 60);
 /// From the verdict to power-off.
 const POWER_OFF: Duration = Duration::from_secs(20);
 /// After the first line of trouble, for the rest of the kernel's report and what follows from it.
 const AFTERMATH: Duration = Duration::from_secs(2);
+
+/// How long a run is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the whole run.
+    pub(crate) total: Duration,
+    /// Without a byte on either channel.
+    pub(crate) silence: Duration,
+}
+
+impl Patience {
+    /// Emulation on a busy machine is slow. The silence is longer than the kernel's own detection of
+    /// hung tasks.
+    pub(crate) const USUAL: Self = Self {
+        total: Duration::from_secs(30 * 60),
+        silence: Duration::from_secs(4 * 60),
+    };
+}
 
 /// How a run ended.
 #[derive(Debug)]
@@ -41,7 +55,15 @@ pub(crate) struct Ended {
 }
 
 /// QEMU's command line up to the serial ports.
-fn command(paths: &Paths, kernel: &Kernel, initrd: &Path, init: &[String]) -> Command {
+///
+/// `options` are for the kernel, `init` are the words for init.
+fn command(
+    paths: &Paths,
+    kernel: &Kernel,
+    initrd: &Path,
+    options: &str,
+    init: &[String],
+) -> Command {
     let mut qemu = paths.in_root("qemu-system-x86_64", &paths.checkout);
     if kvm_works(paths) {
         qemu.args(["-accel", "kvm", "-cpu", "host"]);
@@ -68,22 +90,22 @@ fn command(paths: &Paths, kernel: &Kernel, initrd: &Path, init: &[String]) -> Co
     // A panic reboots, and a reboot ends QEMU. On a busy host the emulated timer is late, which the
     // kernel would take for a broken one. Words after `--` are for init.
     let line = "console=ttyS0 loglevel=7 panic=-1 oops=panic no_timer_check \
-                sysctl.kernel.hung_task_timeout_secs=60 --";
+                sysctl.kernel.hung_task_timeout_secs=60";
     qemu.arg("-append")
-        .arg(format!("{line} {}", init.join(" ")));
+        .arg(format!("{line} {options} -- {}", init.join(" ")));
     qemu
 }
 
 /// Boots and watches until the end.
 ///
-/// `init` are the words for init, `silence` is how long both channels may be still ([`SILENCE`]),
-/// `output` gets the report channel live.
+/// `options` are for the kernel, `init` are the words for init, `output` gets the report channel live.
 pub(crate) fn run(
     paths: &Paths,
     kernel: &Kernel,
     initrd: &Path,
+    options: &str,
     init: &[String],
-    silence: Duration,
+    patience: Patience,
     output: &mut dyn FnMut(&[u8]),
 ) -> Result<Ended> {
     let dir = initrd.parent().context("the image has no directory")?;
@@ -91,7 +113,7 @@ pub(crate) fn run(
         Tail::new(&dir.join("console.log"))?,
         Tail::new(&dir.join("report.log"))?,
     );
-    let mut qemu = command(paths, kernel, initrd, init);
+    let mut qemu = command(paths, kernel, initrd, options, init);
     qemu.arg("-chardev").arg(format!(
         "file,id=console,path={}",
         dir.join("console.log").display()
@@ -139,13 +161,12 @@ pub(crate) fn run(
             break;
         } else if verdict.is_some_and(|since| since.elapsed() > POWER_OFF) {
             Some("the VM does not power off".to_owned())
-        } else if active.elapsed() > silence {
-            Some(format!("no sign of life for {} s", silence.as_secs()))
-        } else if start.elapsed() > TOTAL {
-            Some(format!(
-                "not finished after {} minutes",
-                TOTAL.as_secs() / 60
-            ))
+        } else if active.elapsed() > patience.silence {
+            let seconds = patience.silence.as_secs();
+            Some(format!("no sign of life for {seconds} s"))
+        } else if start.elapsed() > patience.total {
+            let minutes = patience.total.as_secs() / 60;
+            Some(format!("not finished after {minutes} minutes"))
         } else {
             None
         };
@@ -165,8 +186,14 @@ pub(crate) fn run(
 }
 
 /// A VM with a shell on this terminal.
-pub(crate) fn shell(paths: &Paths, kernel: &Kernel, initrd: &Path, init: &[String]) -> Result<()> {
-    let mut qemu = command(paths, kernel, initrd, init);
+pub(crate) fn shell(
+    paths: &Paths,
+    kernel: &Kernel,
+    initrd: &Path,
+    options: &str,
+    init: &[String],
+) -> Result<()> {
+    let mut qemu = command(paths, kernel, initrd, options, init);
     qemu.args(["-serial", "mon:stdio"]);
     qemu.status().context("cannot run QEMU")?;
     Ok(())

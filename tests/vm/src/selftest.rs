@@ -8,7 +8,7 @@ use anyhow::{bail, Result};
 
 use crate::flavor::Flavor;
 use crate::paths::Paths;
-use crate::qemu;
+use crate::qemu::Patience;
 use crate::report::Report;
 use crate::vm::Parts;
 
@@ -37,8 +37,11 @@ const DEBUG: &[(&str, &str)] = &[
 
 const HANG: &str = "hang";
 
-/// How long a VM that hangs may do so.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A VM that hangs may do so for half a minute.
+const IMPATIENCE: Patience = Patience {
+    silence: Duration::from_secs(30),
+    ..Patience::USUAL
+};
 
 /// One check for each row.
 pub(crate) fn run(paths: &Paths, parts: &Parts, report: &mut Report) {
@@ -54,12 +57,11 @@ pub(crate) fn run(paths: &Paths, parts: &Parts, report: &mut Report) {
 }
 
 fn notices(paths: &Paths, parts: &Parts, what: &str, complaint: &str) -> Result<()> {
-    let silence = if what == HANG {
-        PATIENCE
-    } else {
-        qemu::SILENCE
+    let patience = match what {
+        HANG => IMPATIENCE,
+        _ => Patience::USUAL,
     };
-    let judgement = parts.provoke(paths, what, silence)?;
+    let judgement = parts.provoke(paths, what, patience)?;
     if judgement
         .suites
         .iter()

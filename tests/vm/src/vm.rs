@@ -14,6 +14,7 @@ use crate::libtest::Counts;
 use crate::module::{self, Pass};
 use crate::paths::Paths;
 use crate::programs::{self, Program};
+use crate::qemu::Patience;
 use crate::rundir::RunDir;
 use crate::screen::Screen;
 use crate::verdict::{self, Judgement, Wanted};
@@ -24,6 +25,15 @@ const MODULES: &[&str] = &["iommufd", "vfio_iommu_type1", "vmig"];
 
 /// The suite that needs the module that breaks rules on purpose.
 const FAULTS: &str = "faults";
+
+/// For a kernel whose KUnit tests, the module's too, are not asked for.
+const NO_KUNIT: &str = "kunit.enable=0";
+
+/// For all statements on every fault: some 10,000 checks.
+const THOROUGH: Patience = Patience {
+    total: Duration::from_secs(3 * 60 * 60),
+    ..Patience::USUAL
+};
 
 /// All that a VM is made of.
 #[derive(Debug)]
@@ -92,7 +102,7 @@ impl Parts {
             counted: true,
             leaks: self.kernel.flavor.finds_leaks(),
         };
-        let run = self.run(paths, words, &wanted, qemu::SILENCE, screen)?;
+        let run = self.run(paths, words, &wanted, Patience::USUAL, screen)?;
         Ok(run.explained())
     }
 
@@ -105,7 +115,7 @@ impl Parts {
             leaks: self.kernel.flavor.finds_leaks(),
         };
         let words = vec![format!("suites={suite}")];
-        let run = self.run(paths, words, &wanted, qemu::SILENCE, Screen::dark())?;
+        let run = self.run(paths, words, &wanted, Patience::USUAL, Screen::dark())?;
         Ok((run.judgement, run.channel))
     }
 
@@ -119,7 +129,7 @@ impl Parts {
             counted: true,
             leaks: self.kernel.flavor.finds_leaks(),
         };
-        let run = self.run(paths, words, &wanted, qemu::SILENCE, Screen::tests())?;
+        let run = self.run(paths, words, &wanted, THOROUGH, Screen::tests())?;
         Ok(run.explained())
     }
 
@@ -132,7 +142,7 @@ impl Parts {
         };
         let words = vec!["mode=demo".to_owned()];
         Ok(self
-            .run(paths, words, &wanted, qemu::SILENCE, Screen::plain())?
+            .run(paths, words, &wanted, Patience::USUAL, Screen::plain())?
             .explained())
     }
 
@@ -141,7 +151,7 @@ impl Parts {
         &self,
         paths: &Paths,
         what: &str,
-        silence: Duration,
+        patience: Patience,
     ) -> Result<Judgement> {
         let suite = Self::PROVOKED.to_owned();
         let words = vec![format!("suites={suite}"), format!("provoke={what}")];
@@ -152,7 +162,7 @@ impl Parts {
             leaks: false,
         };
         Ok(self
-            .run(paths, words, &wanted, silence, Screen::dark())?
+            .run(paths, words, &wanted, patience, Screen::dark())?
             .judgement)
     }
 
@@ -166,6 +176,7 @@ impl Parts {
             paths,
             &self.kernel,
             &initrd,
+            NO_KUNIT,
             &self.words(vec!["mode=shell".to_owned()]),
         )?;
         drop(dir);
@@ -199,7 +210,7 @@ impl Parts {
         paths: &Paths,
         asked: Vec<String>,
         wanted: &Wanted,
-        silence: Duration,
+        patience: Patience,
         mut screen: Screen,
     ) -> Result<Run> {
         let faults = match wanted.suites.iter().any(|suite| suite == FAULTS) {
@@ -208,12 +219,17 @@ impl Parts {
         };
         let (dir, initrd) = self.image(paths, faults.as_deref())?;
         let mut output = |bytes: &[u8]| screen.show(bytes);
+        let options = match wanted.suites.iter().any(|suite| suite == verdict::KUNIT) {
+            true => "",
+            false => NO_KUNIT,
+        };
         let ended = qemu::run(
             paths,
             &self.kernel,
             &initrd,
+            options,
             &self.words(asked),
-            silence,
+            patience,
             &mut output,
         )?;
         let mut judgement = verdict::judge(&ended.channel, wanted);
