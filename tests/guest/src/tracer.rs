@@ -5,6 +5,7 @@
 //!
 //! This is how rules are broken that the kernel's own code keeps. x86-64 only, as the VM is.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -25,6 +26,7 @@ pub struct Call {
     pid: Pid,
     registers: libc::user_regs_struct,
     changed: bool,
+    pretence: Option<Cell<bool>>,
 }
 
 impl Call {
@@ -33,7 +35,21 @@ impl Call {
             pid,
             registers,
             changed: false,
+            pretence: None,
         }
+    }
+
+    /// Runs `judge` without letting it falsify anything. Whether it would have.
+    pub fn pretend(&mut self, judge: impl FnOnce(&mut Self)) -> bool {
+        self.pretence = Some(Cell::new(false));
+        judge(self);
+        self.pretence.take().is_some_and(Cell::into_inner)
+    }
+
+    /// Whether nothing may be falsified; then it is noted that it would have been.
+    fn pretends(&self) -> bool {
+        let pretence = self.pretence.as_ref();
+        pretence.map(|would| would.set(true)).is_some()
     }
 
     fn memory(&self) -> io::Result<File> {
@@ -73,6 +89,9 @@ impl Call {
 
     /// Gives the program another result.
     pub fn lie(&mut self, result: Result<i64, Errno>) {
+        if self.pretends() {
+            return;
+        }
         self.registers.rax = result.unwrap_or_else(|errno| -i64::from(errno as i32)) as u64;
         self.changed = true;
     }
@@ -95,6 +114,9 @@ impl Call {
     ///
     /// If there is none.
     pub fn put(&self, at: u64, bytes: &[u8]) {
+        if self.pretends() {
+            return;
+        }
         let written = self
             .memory()
             .and_then(|memory| memory.write_all_at(bytes, at));
@@ -113,12 +135,15 @@ impl Call {
     }
 
     /// Has the program make another system call, and returns its result. The program does not
-    /// notice.
+    /// notice. In a pretence the result is 0.
     ///
     /// # Panics
     ///
     /// If the program does not do it.
     pub fn inject(&self, number: i64, arguments: [u64; 3]) -> i64 {
+        if self.pretends() {
+            return 0;
+        }
         let [rdi, rsi, rdx] = arguments;
         let registers = libc::user_regs_struct {
             // Back to the instruction `syscall`, which has two bytes.

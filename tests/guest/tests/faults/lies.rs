@@ -137,6 +137,16 @@ impl<'a> Lies<'a> {
         }
     }
 
+    /// [`Lies::judge`], but nothing is falsified. Whether it would have been.
+    pub(crate) fn would_lie(&mut self, event: &mut Event<'_>) -> bool {
+        match event {
+            Event::Exec => self.judge(Event::Exec),
+            Event::Begin(call) => self.judge(Event::Begin(call)),
+            Event::Call(call) => return call.pretend(|call| self.judge(Event::Call(call))),
+        }
+        false
+    }
+
     fn begin(&mut self, call: &Call) {
         if (call.number(), call.argument(1)) == (libc::SYS_ioctl, GET_PRECOPY_INFO) {
             self.dirty = call.bytes(call.argument(2) + 16);
