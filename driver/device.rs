@@ -10,9 +10,11 @@
 #[cfg(vmig_faults)]
 mod faults;
 mod irq;
+mod memory;
 mod migration;
 mod operations;
 mod v1;
+mod work;
 
 use kernel::{
     device::Core,
@@ -25,13 +27,15 @@ use kernel::{
         aref::ARef,
         poll::PollCondVar,
         Arc,
-        Mutex, //
+        Mutex,
+        MutexGuard, //
     }, //
 };
 #[cfg(CONFIG_IOMMUFD_DRIVER)]
 use kernel_vfio::vfio::logging::Tracker;
 use kernel_vfio::{
-    mdev,
+    completion::Idle,
+    crc, mdev,
     vfio::{
         self,
         irq::{
@@ -44,15 +48,21 @@ use kernel_vfio::{
 #[cfg(not(vmig_faults))]
 use vmig_model::engine::Engine;
 use vmig_model::{
+    crc::Crc32c,
     device::Device as _,
     engine::buffer_len,
-    serial,
+    memory::Full,
+    models::Model,
     types::DeviceType,
     values::Values, //
 };
 
 #[cfg(vmig_faults)]
 use self::faults::Engine;
+use self::{
+    memory::DeviceMemory,
+    work::Worker, //
+};
 use crate::{
     errno,
     parents::{
@@ -73,22 +83,30 @@ pub(crate) struct Card {
     /// Those who poll a data file.
     #[pin]
     readers: PollCondVar,
-    /// The device does no DMA, so nothing is ever marked.
+    /// What the device writes by DMA.
     #[cfg(CONFIG_IOMMUFD_DRIVER)]
     #[pin]
     tracker: Tracker,
+    /// Whether a step of the device's own work is out. Changes with `state` locked.
+    #[pin]
+    idle: Idle,
     // Dropped last, see there.
     parent: Arc<Parent>,
 }
 
 /// What the lock of a [`Card`] protects.
 struct State {
-    engine: Engine<serial::Card, Buffer>,
+    engine: Engine<Model<DeviceMemory>, Buffer, Crc>,
     v1: v1::Region,
     keep: bool,
     /// The device is open; its parent stays as long.
     open: Option<OpenGuard>,
-    msi: Vectors,
+    /// What does the device's own work while it is open, if it has any.
+    worker: Option<Worker>,
+    /// So many wait for the step that is out, and for no other to begin.
+    holds: usize,
+    /// The vectors of MSI or MSI-X, whichever the device has.
+    vectors: Vectors,
     /// The request to give the device back.
     req: Trigger,
 }
@@ -108,6 +126,15 @@ impl AsMut<[u8]> for Buffer {
     }
 }
 
+/// The checksum of the state stream, by the kernel.
+pub(crate) struct Crc;
+
+impl Crc32c for Crc {
+    fn update(register: u32, bytes: &[u8]) -> u32 {
+        crc::crc32c(register, bytes)
+    }
+}
+
 impl Card {
     fn new(
         ty: &'static DeviceType,
@@ -115,14 +142,16 @@ impl Card {
         parent: Arc<Parent>,
     ) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
-            let device = serial::Card::new(ty, values);
+            let device = Model::new(ty, values, DeviceMemory::new)?;
             let buffer = KVVec::from_elem(0, buffer_len(&device), GFP_KERNEL)?;
             let state = State {
-                engine: Engine::new(device, Buffer(buffer)),
+                engine: Engine::with_crc(device, Buffer(buffer)),
                 v1: v1::Region::new(),
                 keep: false,
                 open: None,
-                msi: Vectors::new(),
+                worker: None,
+                holds: 0,
+                vectors: Vectors::new(),
                 req: Trigger::new(),
             };
             Ok(try_pin_init!(Self {
@@ -131,20 +160,65 @@ impl Card {
                 readers <- new_poll_condvar!("vmig::Card::readers"),
                 #[cfg(CONFIG_IOMMUFD_DRIVER)]
                 tracker <- Tracker::new(),
+                idle <- Idle::new(),
                 parent,
             }))
         })
     }
 
-    /// Passes on what the engine has to tell: interrupts, and news for those who poll.
+    /// Passes on what the engine has to tell: interrupts, news for those who poll, and work.
     fn settle(&self, state: &mut State) {
         self.intx.set_level(state.engine.intx());
         let pending = state.engine.msi_pending();
         if pending != 0 {
-            let delivered = state.msi.signal(pending);
+            let delivered = state.vectors.signal(pending);
             state.engine.msi_delivered(delivered);
         }
         self.readers.notify_all();
+        self.start_work(state);
+    }
+
+    /// Locks the state while no step is out; none begins as long as it is locked.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if the caller is killed while it waits. Nothing has changed then.
+    fn lock_idle(&self) -> Result<MutexGuard<'_, State>> {
+        self.lock_when_idle(Idle::wait_killable)
+    }
+
+    /// [`Card::lock_idle`], for those who cannot give up.
+    fn lock_idle_surely(&self) -> MutexGuard<'_, State> {
+        loop {
+            let wait = |idle: &Idle| {
+                idle.wait();
+                Ok(())
+            };
+            // It cannot fail, as the wait does not.
+            if let Ok(state) = self.lock_when_idle(wait) {
+                return state;
+            }
+        }
+    }
+
+    fn lock_when_idle(&self, wait: impl Fn(&Idle) -> Result) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state.lock();
+        while state.engine.working() {
+            // NO-OVERFLOW: Fewer than there are tasks.
+            state.holds += 1;
+            state.engine.hold(true);
+            drop(state);
+            let waited = wait(&self.idle);
+            state = self.state.lock();
+            state.holds -= 1;
+            let held = state.holds > 0;
+            state.engine.hold(held);
+            if let Err(error) = waited {
+                self.start_work(&mut state);
+                return Err(error);
+            }
+        }
+        Ok(state)
     }
 
     /// The values in effect.
@@ -179,13 +253,23 @@ impl Card {
     ///
     /// # Errors
     ///
-    /// `EINVAL`, `ERANGE` for the value; `EBUSY` if it cannot be changed now.
+    /// `EINVAL`, `ERANGE` for the value; `EBUSY` if it cannot be changed now; `ENOMEM`.
     pub(crate) fn param_store(device: &vfio::Device<Self>, i: usize, text: &str) -> Result {
+        // Other memory is made before the change, and the old is freed after, neither under the lock.
+        let after = Self::values_after(device, i, text)?;
+        let pages = device.state.lock().engine.device().needs_memory(&after);
+        let mut new = pages.map(DeviceMemory::new).transpose()?;
         let mut state = device.state.lock();
         let open = state.open.is_some();
         state.engine.set_reinit(device.precopy_info_v2());
-        let written = state.engine.set_param(i, text, open);
+        let old = state.engine.device().memory().cloned();
+        let written = state.engine.set_param_with(i, text, open, |pages| {
+            let fitting = new.take().filter(|memory| memory.has(pages));
+            fitting.ok_or(Full)
+        });
         device.settle(&mut state);
+        drop(state);
+        drop(old);
         written.map_err(errno::of)
     }
 

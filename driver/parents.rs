@@ -11,7 +11,8 @@ pub(crate) mod items;
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::Arc,
+    workqueue::Queue, //
 };
 use kernel_vfio::{
     class::{
@@ -22,6 +23,7 @@ use kernel_vfio::{
         self,
         type_dir, //
     },
+    workqueue::OwnedQueue,
 };
 use vmig_model::types::{
     types,
@@ -50,15 +52,19 @@ pub(crate) struct Host {
     class: Class,
     driver: Arc<mdev::Registration<MdevDriver>>,
     staging: Arc<Staging>,
+    // Dropped last: here the queue goes, and what runs in it has returned. All other references to it
+    // belong to parents, so that none is dropped by work of the queue as the last one.
+    queue: Arc<OwnedQueue>,
 }
 
 impl Host {
-    /// Makes the class and registers the driver.
+    /// Makes the class and the queue, and registers the driver.
     pub(crate) fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             class <- Class::new(c"vmig"),
             driver: Arc::pin_init(mdev::Registration::new(c"vmig", module), GFP_KERNEL)?,
             staging: Arc::pin_init(Staging::new(), GFP_KERNEL)?,
+            queue: Arc::new(OwnedQueue::unbound(c"vmig")?, GFP_KERNEL)?,
         })
     }
 }
@@ -70,6 +76,7 @@ pub(crate) struct Parent {
     pub(crate) share: Share,
     #[pin]
     gate: Gate,
+    queue: Arc<OwnedQueue>,
     // Dropped last. Devices keep their parent until VFIO releases them, which may be a little after
     // their removal: the release is code of the module, which must not go before.
     _hold: class::Hold,
@@ -84,6 +91,11 @@ impl Parent {
     /// `ENODEV` if the parent is going away.
     pub(crate) fn try_open(self: &Arc<Self>) -> Result<OpenGuard> {
         OpenGuard::new(self.clone())
+    }
+
+    /// The queue that devices do their work in.
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
     }
 }
 
@@ -113,6 +125,7 @@ impl Live {
             try_pin_init!(Parent {
                 share: host.staging.add_parent()?,
                 gate <- Gate::new(),
+                queue: host.queue.clone(),
                 _hold: host.class.hold(),
             }),
             GFP_KERNEL,

@@ -27,6 +27,7 @@ use kernel::{
 };
 use vmig_model::{
     arcs::State,
+    crc::Crc32c,
     device::Device,
     engine::{
         self,
@@ -307,8 +308,8 @@ struct Old {
 }
 
 /// The model's engine, with a fault.
-pub(super) struct Engine<D: Device, B> {
-    real: engine::Engine<D, B>,
+pub(super) struct Engine<D: Device, B, C> {
+    real: engine::Engine<D, B, C>,
     fault: Fault,
     session: Session,
     round: Round,
@@ -318,10 +319,10 @@ pub(super) struct Engine<D: Device, B> {
     region: region::Seen,
 }
 
-impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
-    pub(super) fn new(device: D, buffer: B) -> Self {
+impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
+    pub(super) fn with_crc(device: D, buffer: B) -> Self {
         Self {
-            real: engine::Engine::new(device, buffer),
+            real: engine::Engine::with_crc(device, buffer),
             fault: Fault::None,
             session: Session::default(),
             round: Round::default(),
@@ -338,15 +339,15 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
     }
 }
 
-impl<D: Device, B> Deref for Engine<D, B> {
-    type Target = engine::Engine<D, B>;
+impl<D: Device, B, C> Deref for Engine<D, B, C> {
+    type Target = engine::Engine<D, B, C>;
 
     fn deref(&self) -> &Self::Target {
         &self.real
     }
 }
 
-impl<D: Device, B> DerefMut for Engine<D, B> {
+impl<D: Device, B, C> DerefMut for Engine<D, B, C> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.real
     }

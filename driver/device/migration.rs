@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use kernel::{
+    page::PAGE_SIZE,
     prelude::*,
     sync::{
         poll::PollCondVar,
@@ -30,12 +31,16 @@ use vmig_model::{
     },
     engine::{
         self,
+        Direction,
         SessionId, //
     },
 };
 
 use super::Card;
 use crate::errno;
+
+/// Piece in which a state with device memory is passed: a record of memory and what is around it.
+const RECORD: usize = 17 * PAGE_SIZE;
 
 /// The session of a data file. The file is made first, so that a state change which needs it cannot
 /// fail for want of memory after it has begun.
@@ -46,34 +51,70 @@ fn id(session: &Session) -> Result<SessionId> {
     session.copy().ok_or(ENODEV)
 }
 
+/// The direction of the session that a state change with this last effect opens.
+fn direction(effect: Option<Effect>) -> Option<Direction> {
+    match effect? {
+        Effect::SaveRunning | Effect::SaveStopped => Some(Direction::Save),
+        Effect::Resume => Some(Direction::Resume),
+        Effect::Keep | Effect::Freeze | Effect::Load | Effect::End => None,
+    }
+}
+
+/// Makes a file for a session to come.
+fn prepare(
+    device: &Device<Card, Open>,
+    direction: Direction,
+) -> Result<(Direction, DataFile<Card>)> {
+    let file = match direction {
+        Direction::Save => DataFile::for_saving(device, Session::new())?,
+        Direction::Resume => DataFile::for_resuming(device, Session::new())?,
+    };
+    Ok((direction, file))
+}
+
 impl Operations for Card {
     const FLAGS: Flags = Flags::STOP_COPY.with(Flags::P2P).with(Flags::PRE_COPY);
 
-    // A whole stream is less than this.
-    const PIECE: usize = 4096;
-
     type Session = Session;
+
+    fn piece(device: &Device<Self>) -> usize {
+        match device.memory() {
+            Some(_) => RECORD,
+            // A whole stream is less than this.
+            None => PAGE_SIZE,
+        }
+    }
 
     fn set_state(device: &Device<Self, Open>, to: State) -> Result<Option<DataFile<Self>>> {
         let to = arcs::State::try_from(to.as_raw()).map_err(errno::of)?;
-        let mut state = device.state.lock();
-        // A session belongs to the protocol that opened it.
-        if state.is_v1() {
-            return Err(EBUSY);
-        }
-        let file = match arcs::last_effect(state.engine.state(), to) {
-            Some(Effect::SaveRunning | Effect::SaveStopped) => {
-                Some(DataFile::for_saving(device, Session::new())?)
+        let mut file: Option<(Direction, DataFile<Self>)> = None;
+        let mut state = loop {
+            let mut state = match to {
+                // What the device does by itself goes on.
+                arcs::State::Running | arcs::State::PreCopy => device.state.lock(),
+                _ => device.lock_idle()?,
+            };
+            // A session belongs to the protocol that opened it.
+            if state.is_v1() {
+                device.settle(&mut state);
+                return Err(EBUSY);
             }
-            Some(Effect::Resume) => Some(DataFile::for_resuming(device, Session::new())?),
-            Some(Effect::Keep | Effect::Freeze | Effect::Load | Effect::End) | None => None,
+            let wanted = direction(arcs::last_effect(state.engine.state(), to));
+            if wanted == file.as_ref().map(|(direction, _)| *direction) {
+                break state;
+            }
+            // A file is made without the lock, and looked at again: somebody else may change the state
+            // meanwhile.
+            device.settle(&mut state);
+            drop(state);
+            file = wanted.map(|wanted| prepare(device, wanted)).transpose()?;
         };
         let opened = state.engine.set_state(to);
         device.settle(&mut state);
         let Some(opened) = opened.map_err(errno::of)? else {
             return Ok(None);
         };
-        let file = file.ok_or(EIO)?;
+        let (_, file) = file.ok_or(EIO)?;
         file.session().populate(opened.session);
         Ok(Some(file))
     }
@@ -104,6 +145,10 @@ impl Operations for Card {
     }
 
     fn write(device: &Device<Self>, session: &Session, data: &[u8]) -> Result<usize> {
+        // Nothing is to be allocated under the lock.
+        if let Some(memory) = device.memory() {
+            memory.reserve(data.len())?;
+        }
         let taken = device.state.lock().engine.write(id(session)?, data);
         taken.map_err(errno::of)
     }

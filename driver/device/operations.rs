@@ -9,18 +9,22 @@ use kernel_vfio::vfio::logging::{
     self,
     Tracker, //
 };
-use kernel_vfio::vfio::{
-    irq as vfio_irq,
-    migration,
-    region::{
-        self,
-        InfoCap,
-        Position, //
+use kernel_vfio::{
+    memcg::Memcg,
+    vfio::{
+        irq as vfio_irq,
+        migration,
+        region::{
+            self,
+            InfoCap,
+            Mapped,
+            Position, //
+        },
+        Device,
+        DeviceInfo,
+        Open,
+        Operations, //
     },
-    Device,
-    DeviceInfo,
-    Open,
-    Operations, //
 };
 use vmig_model::device::{
     Device as _,
@@ -33,6 +37,8 @@ use super::faults::region as v1;
 use super::v1;
 use super::{
     irq,
+    memory::DeviceMemory,
+    work::Worker,
     Card, //
 };
 use crate::errno;
@@ -49,6 +55,18 @@ fn region(index: u32) -> Option<Region> {
     }
 }
 
+impl Card {
+    /// The card's memory, if it has any.
+    pub(super) fn memory(&self) -> Option<DeviceMemory> {
+        self.state.lock().engine.device().memory().cloned()
+    }
+
+    /// Whether the region with this VFIO index is plain memory, which can be mapped.
+    fn is_memory(&self, index: u32) -> bool {
+        region(index).is_some_and(|region| self.state.lock().engine.device().region(region).mmap)
+    }
+}
+
 #[vtable]
 impl Operations for Card {
     const NAME: &'static CStr = c"vmig";
@@ -57,28 +75,47 @@ impl Operations for Card {
     const LOGGING: Option<logging::Table<Self>> = Some(logging::Table::new());
 
     fn open_device(device: &Device<Self, Open>) -> Result {
+        let owner = Memcg::current();
+        // The memory is the same one as long as the device is open, and while it is opened: `open` is
+        // set below before anything else can be.
+        let worker = match device.memory() {
+            Some(_) => Some(Worker::new((&**device).into(), owner.clone())?),
+            None => None,
+        };
         let mut state = device.state.lock();
         let guard = device.parent.try_open()?;
         state.engine.open().map_err(errno::of)?;
         state.open = Some(guard);
-        device.settle(&mut state);
+        state.worker = worker;
+        let memory = state.engine.device().memory().cloned();
+        drop(state);
+        if let Some(memory) = memory {
+            memory.set_owner(Some(owner));
+        }
+        device.settle(&mut device.state.lock());
         Ok(())
     }
 
     fn close_device(device: &Device<Self, Open>) {
         device.intx.clear();
-        #[cfg(CONFIG_IOMMUFD_DRIVER)]
-        device.tracker.stop();
-        let mut state = device.state.lock();
-        state.msi.clear();
+        // After this nothing is written by DMA any more.
+        let mut state = device.lock_idle_surely();
+        let worker = state.worker.take();
+        state.vectors.clear();
         state.req.clear();
         let keep = state.keep;
         state.engine.close(keep);
         device.settle(&mut state);
         let section = core::mem::replace(&mut state.v1, v1::Region::new());
         let guard = state.open.take();
+        let memory = state.engine.device().memory().cloned();
         drop(state);
-        drop((section, guard));
+        #[cfg(CONFIG_IOMMUFD_DRIVER)]
+        device.tracker.stop();
+        if let Some(memory) = memory {
+            memory.set_owner(None);
+        }
+        drop((worker, section, guard));
     }
 
     fn device_info(_device: &Device<Self, Open>) -> DeviceInfo {
@@ -101,14 +138,22 @@ impl Operations for Card {
             return Ok(region::Info::default());
         };
         let info = device.state.lock().engine.device().region(region);
-        let flags = match info.access {
+        let access = match info.access {
             true => region::Info::READ | region::Info::WRITE,
             false => 0,
         };
+        let mmap = match info.mmap {
+            true => region::Info::MMAP,
+            false => 0,
+        };
         Ok(region::Info {
-            flags,
+            flags: access | mmap,
             size: info.size,
         })
+    }
+
+    fn region_is_bulk(device: &Device<Self, Open>, index: u32) -> bool {
+        device.is_memory(index)
     }
 
     fn region_read(device: &Device<Self, Open>, position: Position, out: &mut [u8]) -> Result {
@@ -127,9 +172,21 @@ impl Operations for Card {
             return v1::write(device, position.offset(), data);
         }
         let region = region(position.index()).ok_or(EINVAL)?;
+        if device.is_memory(position.index()) {
+            // Nothing is to be allocated under the lock.
+            if let Some(memory) = device.memory() {
+                memory.reserve(data.len())?;
+            }
+        }
         let mut state = device.state.lock();
         let written = state.engine.region_write(region, position.offset(), data);
         device.settle(&mut state);
+        let stale = state.engine.stale();
+        drop(state);
+        if stale {
+            // The guest has forbidden what is being done: it is not, once this returns.
+            device.settle(&mut *device.lock_idle()?);
+        }
         written.map_err(errno::of)
     }
 
@@ -137,11 +194,20 @@ impl Operations for Card {
         device: &Device<Self, Open>,
         position: Position,
         size: usize,
-    ) -> Result<(region::Mapped, usize)> {
-        match v1::is_index(position.index()) {
-            true => v1::map(device, position, size),
-            false => Err(EINVAL),
+    ) -> Result<(Mapped, usize)> {
+        if v1::is_index(position.index()) {
+            let (memory, start) = v1::map(device, position, size)?;
+            return Ok((Mapped::Memory(memory), start));
         }
+        if !device.is_memory(position.index()) {
+            return Err(EINVAL);
+        }
+        // The rest is judged there.
+        let memory = device.memory().ok_or(EINVAL)?;
+        Ok((
+            Mapped::Pages(memory.shared()),
+            position.offset().try_into()?,
+        ))
     }
 
     fn irq_info(device: &Device<Self, Open>, index: u32) -> Result<vfio_irq::Info> {
@@ -153,7 +219,7 @@ impl Operations for Card {
     }
 
     fn reset(device: &Device<Self, Open>) -> Result {
-        let mut state = device.state.lock();
+        let mut state = device.lock_idle()?;
         state.engine.reset();
         device.settle(&mut state);
         Ok(())

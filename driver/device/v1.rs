@@ -21,7 +21,6 @@ use kernel_vfio::vfio::{
         self,
         Area,
         InfoCap,
-        Mapped,
         Memory,
         Position, //
     },
@@ -152,7 +151,11 @@ pub(super) fn read(device: &Device<Card, Open>, at: u64, out: &mut [u8]) -> Resu
 
 /// Writes to the region. The data section is there before the device is asked for a state.
 pub(super) fn write(device: &Device<Card, Open>, at: u64, data: &[u8]) -> Result {
-    let mut state = device.state.lock();
+    let mut state = match at {
+        // The device may not do by itself what it does now in the state that this leads to.
+        ..DATA_OFFSET => device.lock_idle()?,
+        _ => device.state.lock(),
+    };
     let State { engine, v1, .. } = &mut *state;
     v1.section.allocated()?;
     let written = v1.view.access(engine, &v1.section).write(at, data);
@@ -162,16 +165,6 @@ pub(super) fn write(device: &Device<Card, Open>, at: u64, data: &[u8]) -> Result
 
 /// The part of the data section that a user maps.
 pub(super) fn map(
-    device: &Device<Card, Open>,
-    position: Position,
-    size: usize,
-) -> Result<(Mapped, usize)> {
-    let (memory, start) = section(device, position, size)?;
-    Ok((Mapped::Memory(memory), start))
-}
-
-/// The memory behind `size` bytes of the data section.
-pub(super) fn section(
     device: &Device<Card, Open>,
     position: Position,
     size: usize,

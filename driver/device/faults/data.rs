@@ -9,6 +9,7 @@ use kernel::time::{
 };
 use vmig_model::{
     arcs::State,
+    crc::Crc32c,
     device::Device,
     engine::{
         Peek,
@@ -36,7 +37,7 @@ const LATER: u64 = 112;
 /// As long as a write that is one of many: [`super::Card`]'s piece.
 const LARGE: usize = 4096;
 
-impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
+impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     fn is_open(&self, session: SessionId) -> bool {
         let open = self.real.session();
         open.is_some_and(|open| open.session == session)

@@ -12,7 +12,6 @@ use kernel_vfio::vfio::{
         self,
         Area,
         InfoCap,
-        Mapped,
         Memory,
         Position, //
     },
@@ -303,8 +302,8 @@ pub(in crate::device) fn map(
     device: &Device<Card, Open>,
     position: Position,
     size: usize,
-) -> Result<(Mapped, usize)> {
-    let (memory, start) = v1::section(device, position, size)?;
+) -> Result<(Arc<Memory>, usize)> {
+    let (memory, start) = v1::map(device, position, size)?;
     let mut guard = device.state.lock();
     let (fault, state) = (guard.engine.fault, guard.engine.real.state());
     let seen = &mut guard.engine.region;
@@ -313,13 +312,12 @@ pub(in crate::device) fn map(
         seen.mapped = Some(memory.clone());
     }
     drop(guard);
-    let memory = match fault {
+    match fault {
         Fault::MapsElsewhere => {
             let len = v1::END.saturating_sub(v1::DATA_OFFSET).try_into()?;
-            Memory::new(len)?
+            Ok((Memory::new(len)?, start))
         }
-        Fault::MapsOldData => old.unwrap_or(memory),
-        _ => memory,
-    };
-    Ok((Mapped::Memory(memory), start))
+        Fault::MapsOldData => Ok((old.unwrap_or(memory), start)),
+        _ => Ok((memory, start)),
+    }
 }

@@ -6,6 +6,7 @@
 use kernel::prelude::*;
 use vmig_model::{
     arcs::State,
+    crc::Crc32c,
     device::{
         Device,
         Region, //
@@ -55,7 +56,7 @@ impl From<NoSize> for kernel::error::Error {
     }
 }
 
-impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>> Engine<D, B> {
+impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     pub(in crate::device) fn state(&mut self) -> State {
         let state = self.real.state();
         self.lag.take().unwrap_or(state)

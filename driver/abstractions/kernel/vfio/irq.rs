@@ -35,6 +35,8 @@ use crate::{
 pub const PCI_INTX: u32 = bindings::VFIO_PCI_INTX_IRQ_INDEX;
 /// Interrupt index of the MSI vectors of a PCI device.
 pub const PCI_MSI: u32 = bindings::VFIO_PCI_MSI_IRQ_INDEX;
+/// Interrupt index of the MSI-X vectors of a PCI device.
+pub const PCI_MSIX: u32 = bindings::VFIO_PCI_MSIX_IRQ_INDEX;
 /// Interrupt index of errors that a PCI Express device reports.
 pub const PCI_ERR: u32 = bindings::VFIO_PCI_ERR_IRQ_INDEX;
 /// Interrupt index of the request to give the device back.

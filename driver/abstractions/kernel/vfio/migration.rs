@@ -85,9 +85,6 @@ pub trait Operations: super::Operations {
     /// The optional states that the device supports.
     const FLAGS: Flags;
 
-    /// Largest piece in which data is passed, in bytes; a buffer of that size belongs to each file.
-    const PIECE: usize;
-
     /// The driver's name for a session.
     type Session: Send + Sync;
 
@@ -99,6 +96,10 @@ pub trait Operations: super::Operations {
     ///
     /// Any; the state may have moved along the way to `to`, or to [`State::Error`].
     fn set_state(device: &Device<Self, Open>, to: State) -> Result<Option<DataFile<Self>>>;
+
+    /// Largest piece in which data is passed, in bytes, at least one; a buffer of that size belongs to
+    /// each file, which asks when it is made.
+    fn piece(device: &Device<Self>) -> usize;
 
     /// The present state. Also called for devices that are not open.
     fn state(device: &Device<Self>) -> State;

@@ -61,6 +61,8 @@ pub struct DataFile<T: Operations> {
 struct Data<T: Operations> {
     device: ARef<Device<T>>,
     session: T::Session,
+    /// Size of the buffer.
+    piece: usize,
     #[pin]
     turns: Turns,
 }
@@ -85,11 +87,14 @@ impl<T: Operations> DataFile<T> {
     }
 
     fn new(device: &Device<T>, session: T::Session, direction: Direction) -> Result<Self> {
+        // Without a byte no data would ever flow.
+        let piece = T::piece(device).max(1);
         let data = KBox::pin_init(
             try_pin_init!(Data {
                 device: device.into(),
                 session,
-                turns <- Turns::new(T::PIECE),
+                turns <- Turns::new(piece),
+                piece,
             }? Error),
             GFP_KERNEL_ACCOUNT,
         )?;
@@ -151,11 +156,11 @@ impl<T: Operations> Data<T> {
         let mut turn = self.turns.take(nonblock)?;
         let mut done: isize = 0;
         while !user.is_empty() {
-            let size = user.len().min(T::PIECE);
+            let size = user.len().min(self.piece);
             let piece = turn.buffer().get_mut(..size).ok_or(EINVAL)?;
             match self.read_piece(piece, &mut user) {
                 Ok(0) => break,
-                // CAST: at most `PIECE`. NO-OVERFLOW: the sum is at most the size of the user's
+                // CAST: at most a piece. NO-OVERFLOW: the sum is at most the size of the user's
                 // buffer, and the VFS lets no more than `MAX_RW_COUNT` pass.
                 Ok(count) => done += count as isize,
                 Err(error) if done == 0 => return Err(error),
@@ -189,7 +194,7 @@ impl<T: Operations> Data<T> {
         let mut turn = self.turns.take(nonblock)?;
         let mut done: isize = 0;
         while !user.is_empty() {
-            let size = user.len().min(T::PIECE);
+            let size = user.len().min(self.piece);
             let piece = turn.buffer().get_mut(..size).ok_or(EINVAL)?;
             let taken = user
                 .read_slice(piece)

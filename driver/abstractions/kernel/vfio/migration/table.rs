@@ -35,7 +35,6 @@ impl<T: Operations> Table<T> {
     /// The table of a driver that implements [`Operations`].
     pub const fn new() -> Self {
         const { assert!(T::FLAGS.contains(Flags::STOP_COPY), "the uAPI demands it") };
-        const { assert!(T::PIECE > 0, "no data would ever flow") };
         Self {
             flags: T::FLAGS,
             ops: VTable::<T>::ops(),

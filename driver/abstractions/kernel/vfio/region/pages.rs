@@ -50,7 +50,7 @@ use crate::{
 ///
 /// All of these may sleep. None waits for a user, nor for any lock that is held while user memory is
 /// copied, so that this memory can be the buffer of any access, to this memory as well. None but
-/// [`Pages::write`] and [`Pages::populate`] allocates.
+/// [`Pages::reserve`] and [`Pages::write`] allocates, and the latter not after the former.
 ///
 /// Order: the lock of a page, then that of the mappings (below the lock of an address space, above
 /// those of the page tables), then that of the table, innermost.
@@ -105,10 +105,39 @@ impl Pages {
         self.table.lock().touched()
     }
 
-    /// Charges new pages to `owner`, to whoever makes them if that is `None`.
+    /// Charges new pages to `owner`, to whoever makes them if that is `None`. Pages that are there stay
+    /// charged as they are; what was [reserved](Pages::reserve) is given back.
     pub fn set_owner(&self, owner: Option<Memcg>) {
         let before = core::mem::replace(&mut self.table.lock().owner, owner);
         drop(before);
+        loop {
+            let spare = self.table.lock().take_spare();
+            if spare.is_none() {
+                break;
+            }
+        }
+    }
+
+    /// Prepares for writing `len` bytes where nothing is to be allocated. Up to 30 pages are kept for that;
+    /// they go to whoever writes next.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn reserve(&self, len: usize) -> Result {
+        // A page more if the bytes begin within one, and one for the table.
+        let wanted = len.div_ceil(PAGE_SIZE).saturating_add(2).min(table::SPARE);
+        loop {
+            let owner = {
+                let table = self.table.lock();
+                if table.spare() >= wanted {
+                    return Ok(());
+                }
+                table.owner.clone()
+            };
+            let frame = charged(owner, Frame::new)?;
+            self.table.lock().keep(frame);
+        }
     }
 
     /// Page `index`, if it is there.
@@ -129,10 +158,7 @@ impl Pages {
             let leaf = lacks_leaf.then(Leaf::new).transpose()?;
             Ok::<_, Error>((Frame::new()?, leaf))
         };
-        let (frame, mut leaf) = match owner {
-            Some(owner) => owner.charge(allocate),
-            None => allocate(),
-        }?;
+        let (frame, mut leaf) = charged(owner, allocate)?;
         loop {
             // What is left over of `frame` and `leaf` is dropped without the lock.
             let inserted = self.table.lock().insert(index, &frame, &mut leaf);
@@ -192,7 +218,8 @@ impl Pages {
     /// page was.
     pub fn write(&self, at: usize, data: &[u8]) -> Result {
         self.for_each(at, data.len(), |index, offset, part| {
-            let frame = self.make(index)?;
+            let prepared = self.table.lock().make(index);
+            let frame = prepared.map_or_else(|| self.make(index), Ok)?;
             frame.write(offset, data.get(part).ok_or(EINVAL)?)?;
             // After the write: one who takes the mark, then reads, reads all of it. Not if the page was
             // discarded meanwhile, and the write with it.
@@ -204,18 +231,17 @@ impl Pages {
         })
     }
 
-    /// Makes all pages of the `len` bytes from `at` on, so that writing them allocates nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`Pages::write`].
-    pub fn populate(&self, at: usize, len: usize) -> Result {
-        self.for_each(at, len, |index, _, _| self.make(index).map(drop))
-    }
-
     /// First page from `from` on that was ever touched.
     pub fn next_touched(&self, from: usize) -> Option<usize> {
         self.table.lock().next(from)
+    }
+}
+
+/// Allocates something, charged to `owner`, to the caller if that is `None`.
+fn charged<R>(owner: Option<Memcg>, allocate: impl FnOnce() -> R) -> R {
+    match owner {
+        Some(owner) => owner.charge(allocate),
+        None => allocate(),
     }
 }
 
@@ -240,7 +266,7 @@ mod tests {
         let at = 512 * PAGE_SIZE - 3;
         pages.write(at, &[1, 2, 3, 4, 5, 6])?;
         pages.write(4999 * PAGE_SIZE, &[7])?;
-        pages.populate(PAGE_SIZE + 5, 1)?;
+        pages.write(PAGE_SIZE + 5, &[8])?;
         let mut out = [0; 8];
         pages.read(at - 1, &mut out)?;
         assert_eq!(out, [0, 1, 2, 3, 4, 5, 6, 0]);
@@ -262,9 +288,34 @@ mod tests {
         for at in [2 * PAGE_SIZE - 3, 2 * PAGE_SIZE, usize::MAX - 3, usize::MAX] {
             assert_eq!(pages.read(at, &mut out), Err(EINVAL));
             assert_eq!(pages.write(at, &out), Err(EINVAL));
-            assert_eq!(pages.populate(at, 4), Err(EINVAL));
         }
         assert_eq!(pages.touched(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_reserved_is_used() -> Result {
+        let pages = Pages::new(5000)?;
+        let spare = || pages.table.lock().spare();
+        pages.reserve(0)?;
+        assert_eq!(spare(), 2);
+        pages.reserve(2 * PAGE_SIZE)?;
+        assert_eq!((spare(), pages.touched()), (4, 0));
+        // Two pages and the leaf; then one of those again, and one more.
+        pages.write(PAGE_SIZE - 1, &[1, 2])?;
+        assert_eq!((spare(), pages.touched()), (1, 2));
+        pages.write(0, &[3])?;
+        pages.write(2 * PAGE_SIZE, &[4])?;
+        assert_eq!((spare(), pages.touched()), (0, 3));
+        let mut out = [1; 3];
+        pages.read(PAGE_SIZE - 1, &mut out)?;
+        assert_eq!(out, [1, 2, 0]);
+        // Not enough for another leaf and a page: allocated, as without.
+        pages.write(4000 * PAGE_SIZE, &[5])?;
+        pages.reserve(usize::MAX)?;
+        assert_eq!((spare(), pages.touched()), (table::SPARE, 4));
+        pages.set_owner(None);
+        assert_eq!(spare(), 0);
         Ok(())
     }
 }

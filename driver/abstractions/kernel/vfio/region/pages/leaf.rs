@@ -35,11 +35,7 @@ impl Leaf {
     /// A leaf without pages, charged to the current memory cgroup. It is allocated as pages are, since
     /// nobody shall be killed to make room for it either.
     pub(super) fn new() -> Result<Self> {
-        let page = Frame::new()?;
-        let slots = page.address().cast();
-        // INVARIANT: The page is new. It holds zeroes, which is what `None` is of a transparent wrapper
-        // of `NonNull`, and begins at a multiple of its size.
-        Ok(Self { page, slots })
+        Ok(Frame::new()?.into())
     }
 
     /// The pages.
@@ -57,6 +53,16 @@ impl Leaf {
     /// The pages that are there.
     pub(super) fn frames(&self) -> impl Iterator<Item = &Frame> {
         self.slots().iter().flatten()
+    }
+}
+
+/// A leaf without pages, of a page of zeroes that nobody else has.
+impl From<Frame> for Leaf {
+    fn from(page: Frame) -> Self {
+        let slots = page.address().cast();
+        // INVARIANT: The page holds zeroes, which is what `None` is of a transparent wrapper of
+        // `NonNull`, and begins at a multiple of its size.
+        Self { page, slots }
     }
 }
 

@@ -27,7 +27,12 @@ pub(super) struct Table {
     pub(super) tracking: bool,
     /// Who is charged for new pages.
     pub(super) owner: Option<Memcg>,
+    /// Pages of zeroes, for those who write where nothing is to be allocated.
+    spare: KVec<Frame>,
 }
+
+/// Most pages that are kept spare.
+pub(super) const SPARE: usize = 32;
 
 impl Table {
     /// A table without pages, for `count` of them.
@@ -42,6 +47,7 @@ impl Table {
             marks: Marks::new(count)?,
             tracking: false,
             owner: None,
+            spare: KVec::with_capacity(SPARE, GFP_KERNEL)?,
         })
     }
 
@@ -74,6 +80,39 @@ impl Table {
     /// Whether page `index` needs a leaf.
     pub(super) fn lacks_leaf(&self, index: usize) -> bool {
         self.leaf(index).is_none()
+    }
+
+    /// Number of pages that are spare.
+    pub(super) fn spare(&self) -> usize {
+        self.spare.len()
+    }
+
+    /// Keeps `frame`, a page of zeroes that nobody else has, spare, unless there are enough.
+    pub(super) fn keep(&mut self, frame: Frame) {
+        // What has no room is freed.
+        let _ = self.spare.push_within_capacity(frame);
+    }
+
+    /// A page that was spare.
+    pub(super) fn take_spare(&mut self) -> Option<Frame> {
+        self.spare.pop()
+    }
+
+    /// Makes one that was spare page `index`, unless there is one. `None` if too few are spare.
+    pub(super) fn make(&mut self, index: usize) -> Option<Frame> {
+        if let Some(there) = self.get(index) {
+            return Some(there.clone());
+        }
+        let lacking = 1 + usize::from(self.lacks_leaf(index));
+        if self.spare.len() < lacking {
+            return None;
+        }
+        let frame = self.spare.pop()?;
+        let mut leaf = match self.lacks_leaf(index) {
+            true => self.spare.pop().map(Leaf::from),
+            false => None,
+        };
+        self.insert(index, &frame, &mut leaf)
     }
 
     /// Makes `frame` page `index`, unless there is one. Returns the page; `None` only if there is no

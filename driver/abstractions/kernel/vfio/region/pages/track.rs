@@ -109,7 +109,6 @@ mod tests {
         pages.write(7 * PAGE_SIZE - 1, &[1, 2])?;
         pages.write(999 * PAGE_SIZE, &[1])?;
         pages.write(999 * PAGE_SIZE, &[2])?;
-        pages.populate(0, 1)?;
         assert_eq!(pages.dirty(), 3);
         assert_eq!(pages.take_dirty(7), Some(7));
         assert_eq!(pages.take_dirty(8), Some(999));
