@@ -75,7 +75,7 @@ impl Flavor {
         match self {
             // It loads another driver.
             Self::Plain => &[mtty::SUITE],
-            // The longest one: so that the VMs of both kernels can share the processors evenly.
+            // A long one: so that the processors have about as much to do.
             Self::Debug => &["conform"],
         }
     }

@@ -13,6 +13,7 @@ mod cpio;
 mod flavor;
 mod fragment;
 mod image;
+mod jobs;
 mod kernel;
 mod libtest;
 mod module;

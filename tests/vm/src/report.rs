@@ -169,7 +169,7 @@ impl Report {
     }
 
     /// Tests passed and failed so far.
-    fn totals(&self) -> (u64, u64) {
+    pub(crate) fn totals(&self) -> (u64, u64) {
         let sum = |of: fn(&Counts) -> u64| self.entries.iter().map(|entry| of(&entry.counts)).sum();
         (sum(|counts| counts.passed), sum(|counts| counts.failed))
     }

@@ -13,7 +13,9 @@ use crate::report::Report;
 use crate::vm::Parts;
 
 /// What goes wrong (see the guest's `provoke`), and what the harness has to say about it.
-const PLAIN: &[(&str, &str)] = &[
+type Row = (&'static str, &'static str);
+
+const PLAIN: &[Row] = &[
     // The kernel goes on, and init reports that all is well.
     ("WARNING", "------------[ cut here ]------------"),
     // A lock that is never released: lockdep sees it at the end of the system call.
@@ -29,7 +31,7 @@ const PLAIN: &[(&str, &str)] = &[
 ];
 
 /// The same for what only the debug kernel sees.
-const DEBUG: &[(&str, &str)] = &[
+const DEBUG: &[Row] = &[
     ("READ_AFTER_FREE", "BUG: KASAN: slab-use-after-free"),
     ("CFI_FORWARD_PROTO", "CFI failure at lkdtm_"),
     ("leak", "kmemleak found unreferenced objects: "),
@@ -43,17 +45,20 @@ const IMPATIENCE: Patience = Patience {
     ..Patience::USUAL
 };
 
-/// One check for each row.
-pub(crate) fn run(paths: &Paths, parts: &Parts, report: &mut Report) {
-    let rows = match parts.kernel.flavor {
+/// What is tried on a kernel.
+pub(crate) fn rows(flavor: Flavor) -> &'static [Row] {
+    match flavor {
         Flavor::Plain => PLAIN,
         Flavor::Debug => DEBUG,
-    };
-    for (what, complaint) in rows {
-        report.check(&format!("harness notices {what}"), || {
-            notices(paths, parts, what, complaint)
-        });
     }
+}
+
+/// The check for a row.
+pub(crate) fn run(paths: &Paths, parts: &Parts, row: &Row, report: &mut Report) {
+    let (what, complaint) = row;
+    report.check(&format!("harness notices {what}"), || {
+        notices(paths, parts, what, complaint)
+    });
 }
 
 fn notices(paths: &Paths, parts: &Parts, what: &str, complaint: &str) -> Result<()> {

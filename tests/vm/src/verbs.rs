@@ -3,12 +3,11 @@
 //! The verbs of the harness. Each returns whether all passed; an error is something that kept it
 //! from finding out.
 
-use std::thread;
-
 use anyhow::Result;
 
 use crate::checks;
 use crate::flavor::Flavor;
+use crate::jobs::{self, Job};
 use crate::kernel::Kernel;
 use crate::module::{self, Pass};
 use crate::mtty;
@@ -60,34 +59,35 @@ fn in_root(paths: &Paths, report: &mut Report) {
     }
 }
 
-/// All that runs in VMs. A VM keeps one processor busy and hardly more, so two of them run at a time; who does
-/// what is chosen so that both rows have about as much to do.
+/// All that runs in VMs, the longest run first.
 fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
-    let aside = thread::scope(|scope| {
-        let aside = scope.spawn(|| {
-            let mut report = Report::aside();
-            guest_tests(paths, debug, None, None, &mut report);
-            for parts in [plain, debug] {
-                selftest::run(paths, parts, &mut report);
-            }
-            report
-        });
-        guest_tests(paths, plain, None, None, report);
-        for parts in [plain, debug] {
-            apart(paths, parts, report);
+    let both = [debug, plain];
+    let mut jobs = Vec::<Job<'_>>::new();
+    for parts in both {
+        jobs.push(Box::new(|report| {
+            guest_tests(paths, parts, None, None, report);
+        }));
+    }
+    for parts in both {
+        for &suite in parts.kernel.flavor.apart() {
+            jobs.push(Box::new(move |report| {
+                guest_tests(paths, parts, Some(suite), None, report);
+            }));
         }
+    }
+    for parts in both {
+        for row in selftest::rows(parts.kernel.flavor) {
+            jobs.push(Box::new(|report| {
+                selftest::run(paths, parts, row, report);
+            }));
+        }
+    }
+    jobs.push(Box::new(|report| {
         if let Some(judgement) = report.step("demo", || plain.demo(paths)) {
             report.judged("demo", judgement);
         }
-        if !aside.is_finished() {
-            eprintln!("vmig: waiting for the other VMs");
-        }
-        aside.join()
-    });
-    match aside {
-        Ok(aside) => report.join(aside),
-        Err(_) => report.fail(&debug.kernel.flavor.of("VM", ' '), "the harness panicked"),
-    }
+    }));
+    jobs::run(jobs, report);
 }
 
 /// The suites that have a VM of their own.
@@ -164,7 +164,9 @@ pub(crate) fn selftest(flavor: Flavor) -> Result<bool> {
     let paths = Paths::find()?;
     let mut report = Report::default();
     if let Some(parts) = report.step("build", || Parts::ensure(&paths, flavor)) {
-        selftest::run(&paths, &parts, &mut report);
+        for row in selftest::rows(flavor) {
+            selftest::run(&paths, &parts, row, &mut report);
+        }
     }
     Ok(report.finish())
 }
