@@ -320,17 +320,19 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     /// Length of what a device that stops now has left to send, in bytes; an upper bound. For
     /// `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`, in every state.
     pub fn data_size(&self) -> u64 {
-        let (ty, values) = (self.device.ty(), self.device.values());
-        let fixed = [
-            HEADER_LEN,
-            OVERHEAD,
-            ty.model.len(),
-            OVERHEAD,
-            OVERHEAD,
-            TRAILER_LEN,
-        ];
-        let list = params::len(ty, values);
-        let fixed = fixed.iter().fold(list, |sum, len| sum.saturating_add(*len));
+        let trailer = TRAILER_LEN.saturating_add(OVERHEAD);
+        let fixed = match self.session {
+            Some(open) if open.direction == Direction::Save => {
+                let trailer = if self.save.trailer { 0 } else { trailer };
+                self.save.unread().saturating_add(trailer)
+            }
+            _ => {
+                let (ty, values) = (self.device.ty(), self.device.values());
+                let parts = [HEADER_LEN, OVERHEAD, ty.model.len(), OVERHEAD, trailer];
+                let list = params::len(ty, values);
+                parts.iter().fold(list, |sum, len| sum.saturating_add(*len))
+            }
+        };
         let left = self.device.stop_bytes(&self.save.cursor);
         left.saturating_add(wide(fixed))
     }

@@ -7,6 +7,7 @@ mod region;
 mod support;
 mod wire;
 
+mod accel;
 mod arcs;
 mod broken;
 mod capacity;

@@ -8,11 +8,7 @@ use vmig_model::{
         Device,
         Region, //
     },
-    engine::{
-        Engine,
-        Peek,
-        SessionId, //
-    },
+    engine::Engine,
     error::{
         Class,
         Error, //
@@ -22,7 +18,10 @@ use vmig_model::{
 
 use crate::{
     paged::*,
-    support::engine_of,
+    support::{
+        drain,
+        engine_of, //
+    },
     wire::{
         assemble,
         body,
@@ -40,15 +39,6 @@ fn dut() -> Dut {
     }
     dut.region_write(Region::Config, 0, &[0x42]).unwrap();
     dut
-}
-
-fn drain(dut: &mut Dut, session: SessionId, step: usize) -> Vec<u8> {
-    let (mut stream, mut data) = (Vec::new(), vec![0; step]);
-    while let Peek::Data(len) = dut.peek(session, &mut data).unwrap() {
-        stream.extend_from_slice(&data[..len]);
-        dut.consume(session, len);
-    }
-    stream
 }
 
 fn load(dut: &mut Dut, stream: &[u8]) -> Result<(), Error> {

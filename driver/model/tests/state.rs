@@ -195,9 +195,10 @@ fn each_field_changes_its_record_and_no_other() {
 }
 
 /// Fields of `struct name` in a source file.
-fn fields(source: &str, name: &str) -> BTreeSet<String> {
+pub(crate) fn fields(source: &str, name: &str) -> BTreeSet<String> {
     let (_, from) = source
         .split_once(&format!("pub struct {name} {{\n"))
+        .or_else(|| source.split_once(&format!("pub struct {name}<M> {{\n")))
         .expect(name);
     let (inside, _) = from.split_once("\n}\n").expect("the end of the struct");
     let lines = inside
@@ -206,6 +207,7 @@ fn fields(source: &str, name: &str) -> BTreeSet<String> {
         .filter(|line| !line.starts_with("//"));
     let field = |line: &str| {
         let (field, _) = line
+            .trim_start_matches("pub(super) ")
             .trim_start_matches("pub ")
             .split_once(':')
             .expect("a field");

@@ -136,7 +136,11 @@ pub(crate) fn receive(dut: &mut Dut, port: u64) -> Vec<u8> {
 }
 
 /// Reads a session to its (temporary) end, `step` bytes at a time.
-pub(crate) fn drain(dut: &mut Dut, session: SessionId, step: usize) -> Vec<u8> {
+pub(crate) fn drain<D: Device>(
+    dut: &mut Engine<D, Vec<u8>>,
+    session: SessionId,
+    step: usize,
+) -> Vec<u8> {
     let mut stream = Vec::new();
     let mut data = vec![0; step];
     while let Peek::Data(len) = dut.peek(session, &mut data).unwrap() {
