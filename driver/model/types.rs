@@ -111,22 +111,13 @@ const fn joined(first: [DeviceType; 3], second: [DeviceType; 3]) -> [DeviceType;
     [a, b, c, d, e, f]
 }
 
-/// Every type of generation `g`, whether a parent offers it or not; at most [`MAX_TYPES`].
-pub fn all(g: Generation) -> &'static [DeviceType] {
+/// The types of a parent of generation `g`; at most [`MAX_TYPES`].
+pub fn types(g: Generation) -> &'static [DeviceType] {
     match g {
         Generation::One => &GENERATION_1,
         Generation::Two => &GENERATION_2,
     }
 }
-
-/// The types of a parent of generation `g`.
-pub fn types(g: Generation) -> &'static [DeviceType] {
-    let all = all(g);
-    all.get(..OFFERED).unwrap_or(all)
-}
-
-/// So many types are offered: those that the kernel driver can run.
-const OFFERED: usize = 3;
 
 /// The type called `name` of generation `g`.
 pub fn find(g: Generation, name: &str) -> Option<&'static DeviceType> {

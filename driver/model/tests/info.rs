@@ -44,7 +44,15 @@ fn documents_are_those_of_the_design() {
     }
     for generation in [Generation::One, Generation::Two] {
         let names: Vec<_> = types(generation).iter().map(|ty| ty.name).collect();
-        assert_eq!(names, ["serial-1", "serial-2", "serial-var"]);
+        let expected = [
+            "serial-1",
+            "serial-2",
+            "serial-var",
+            "accel-64",
+            "accel-128",
+            "accel-var",
+        ];
+        assert_eq!(names, expected);
         assert!(types(generation)
             .iter()
             .all(|ty| ty.generation == generation));

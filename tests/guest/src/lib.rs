@@ -14,6 +14,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod accel;
 pub mod conform;
 pub mod contents;
 pub mod detect;

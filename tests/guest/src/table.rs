@@ -11,11 +11,17 @@ pub const PREFIX: &str = "vmig-";
 /// Model string of all serial types.
 pub const SERIAL: &str = "vmig.example/pci-serial";
 
+/// Model string of all accelerators.
+pub const ACCEL: &str = "vmig.example/accel";
+
 /// The generations, oldest first.
 pub const GENERATIONS: [u32; 2] = [1, 2];
 
 /// Ports of a parent, shared by all its devices and staged entries.
 pub const PORTS: u32 = 24;
+
+/// Device memory of a parent in MiB, likewise.
+pub const MEMORY_MB: u32 = 1024;
 
 /// Entries that a type can have staged.
 pub const STAGED_MAX: usize = 16;
@@ -25,13 +31,13 @@ pub const STAGED_MAX: usize = 16;
 pub struct Param {
     /// Name.
     pub name: &'static str,
-    /// `bool` or `int`.
+    /// `bool`, `int` or `str`.
     pub kind: &'static str,
     /// Value of a new device.
     pub init: &'static str,
     /// Value without effect.
     pub off: Option<&'static str>,
-    /// Allowed values, in the order of the attribute.
+    /// Allowed values, in the byte order of their text.
     pub allowed: &'static [&'static str],
     /// May change while the device is open.
     pub runtime: bool,
@@ -42,10 +48,14 @@ pub struct Param {
 pub struct TypeRow {
     /// Name without [`PREFIX`].
     pub name: &'static str,
+    /// Model string.
+    pub model: &'static str,
     /// Parameters in the byte order of their names.
     pub params: &'static [Param],
-    /// Ports that the smallest device takes.
-    pub smallest: u32,
+    /// Names of the profiles, oldest first.
+    pub profiles: &'static [&'static str],
+    /// How many of the smallest devices a parent has room for.
+    pub room: u32,
 }
 
 const fn ports(init: &'static str, allowed: &'static [&'static str]) -> Param {
@@ -91,39 +101,137 @@ const LINE_STATS: Param = Param {
     ..AUTO_FLOW
 };
 
-const OLD: [TypeRow; 3] = [
+const fn memory_mb(init: &'static str, allowed: &'static [&'static str]) -> Param {
+    Param {
+        name: "memory-mb",
+        ..ports(init, allowed)
+    }
+}
+
+const MEMORY_64: Param = memory_mb("64", &["64"]);
+const MEMORY_128: Param = memory_mb("128", &["128"]);
+const MEMORY_OLD: Param = memory_mb("64", &["128", "16", "32", "64"]);
+const MEMORY_VAR: Param = memory_mb("64", &["128", "16", "256", "32", "64"]);
+
+const QUEUES_OLD: Param = Param {
+    name: "num-queues",
+    kind: "int",
+    init: "1",
+    off: Some("1"),
+    allowed: &["1-4"],
+    runtime: false,
+};
+const QUEUES: Param = Param {
+    init: "4",
+    allowed: &["1-8"],
+    ..QUEUES_OLD
+};
+const CHECKSUM: Param = Param {
+    name: "checksum",
+    ..AUTO_FLOW
+};
+const CODEC: Param = Param {
+    name: "codec",
+    kind: "str",
+    init: "zero",
+    off: Some("none"),
+    allowed: &["none", "zero"],
+    runtime: true,
+};
+
+const ACCEL_OLD: TypeRow = TypeRow {
+    name: "accel-64",
+    model: ACCEL,
+    params: &[MEMORY_64, QUEUES_OLD],
+    profiles: &["m64-q1-v1", "m64-q4-v1"],
+    room: MEMORY_MB / 64,
+};
+const ACCEL_NEW: TypeRow = TypeRow {
+    params: &[CHECKSUM, CODEC, MEMORY_64, QUEUES],
+    profiles: &["m64-q1-v1", "m64-q4-v1", "m64-q4-v2"],
+    ..ACCEL_OLD
+};
+const SERIAL_OLD: TypeRow = TypeRow {
+    name: "serial-1",
+    model: SERIAL,
+    params: &[FIFO_OLD, PORTS_1],
+    profiles: &["s1-v1"],
+    room: PORTS,
+};
+const SERIAL_NEW: TypeRow = TypeRow {
+    params: &[AUTO_FLOW, FIFO, LINE_STATS, PORTS_1],
+    profiles: &["s1-v1", "s1-v2"],
+    ..SERIAL_OLD
+};
+
+const OLD: [TypeRow; 6] = [
     TypeRow {
-        name: "serial-1",
-        params: &[FIFO_OLD, PORTS_1],
-        smallest: 1,
+        name: "accel-128",
+        params: &[MEMORY_128, QUEUES_OLD],
+        profiles: &["m128-q1-v1", "m128-q4-v1"],
+        room: MEMORY_MB / 128,
+        ..ACCEL_OLD
     },
+    ACCEL_OLD,
+    TypeRow {
+        name: "accel-var",
+        params: &[MEMORY_OLD, QUEUES_OLD],
+        profiles: &["m64-q1-v1", "m64-q4-v1", "m128-q1-v1", "m128-q4-v1"],
+        room: MEMORY_MB / 16,
+        ..ACCEL_OLD
+    },
+    SERIAL_OLD,
     TypeRow {
         name: "serial-2",
         params: &[FIFO_OLD, PORTS_2],
-        smallest: 2,
+        profiles: &["s2-v1"],
+        room: PORTS / 2,
+        ..SERIAL_OLD
     },
     TypeRow {
         name: "serial-var",
         params: &[FIFO_OLD, PORTS_VAR],
-        smallest: 1,
+        profiles: &["s1-v1", "s2-v1"],
+        ..SERIAL_OLD
     },
 ];
 
-const NEW: [TypeRow; 3] = [
+const NEW: [TypeRow; 6] = [
     TypeRow {
-        name: "serial-1",
-        params: &[AUTO_FLOW, FIFO, LINE_STATS, PORTS_1],
-        smallest: 1,
+        name: "accel-128",
+        params: &[CHECKSUM, CODEC, MEMORY_128, QUEUES],
+        profiles: &["m128-q1-v1", "m128-q4-v1", "m128-q4-v2"],
+        room: MEMORY_MB / 128,
+        ..ACCEL_NEW
     },
+    ACCEL_NEW,
+    TypeRow {
+        name: "accel-var",
+        params: &[CHECKSUM, CODEC, MEMORY_VAR, QUEUES],
+        profiles: &[
+            "m64-q1-v1",
+            "m64-q4-v1",
+            "m64-q4-v2",
+            "m128-q1-v1",
+            "m128-q4-v1",
+            "m128-q4-v2",
+        ],
+        room: MEMORY_MB / 16,
+        ..ACCEL_NEW
+    },
+    SERIAL_NEW,
     TypeRow {
         name: "serial-2",
         params: &[AUTO_FLOW, FIFO, LINE_STATS, PORTS_2],
-        smallest: 2,
+        profiles: &["s2-v1", "s2-v2"],
+        room: PORTS / 2,
+        ..SERIAL_NEW
     },
     TypeRow {
         name: "serial-var",
         params: &[AUTO_FLOW, FIFO, LINE_STATS, PORTS_VAR],
-        smallest: 1,
+        profiles: &["s1-v1", "s2-v1", "s1-v2", "s2-v2"],
+        ..SERIAL_NEW
     },
 ];
 

@@ -109,16 +109,16 @@ fn types_are_those_of_sysfs() {
     let mut expected = Vec::new();
     for (parent, generation) in [("vmig", 2), ("vmig-old", 1)] {
         for row in table::types(generation) {
-            expected.push((parent, format!("{}{}", table::PREFIX, row.name)));
+            expected.push((parent, format!("{}{}", table::PREFIX, row.name), row.model));
         }
     }
     assert_eq!(rows.len(), expected.len());
-    for (row, (parent, name)) in rows.iter().zip(expected) {
+    for (row, (parent, name, model)) in rows.iter().zip(expected) {
         assert_eq!(
             (&row["parent"], &row["type"]),
             (&parent.into(), &name.clone().into())
         );
-        assert_eq!(row["model"], table::SERIAL);
+        assert_eq!(row["model"], model);
         let kind = Type::of(parent, name.strip_prefix(table::PREFIX).unwrap());
         assert_eq!(row["free"], kind.available());
         let staged = row["staged"].as_array().unwrap();

@@ -36,7 +36,14 @@ const SKIPPED: [Skipped; 8] = [
 /// Not checked through a cdev: `VFIO_DEVICE_BIND_IOMMUFD` comes once.
 const SKIPPED_CDEV: Skipped = ("C88", "a cdev opens once");
 
-const KINDS: [&str; 3] = ["serial-1", "serial-2", "serial-var"];
+const KINDS: [&str; 6] = [
+    "serial-1",
+    "serial-2",
+    "serial-var",
+    "accel-64",
+    "accel-128",
+    "accel-var",
+];
 
 fn is_expected(report: &Report, attach: Attach) -> Option<&'static str> {
     let id = report.statement.id.to_string();
@@ -59,8 +66,13 @@ fn check(protocol: Protocol, kind: &str, attach: Attach) -> (usize, usize) {
     let _test = Test::begin_within(Duration::from_secs(600));
     let statements = select(Some(protocol), None);
     let mdev = Type::default_parent(kind).new_device();
-    let file = mdev.path("migration/line-stats");
-    let script = format!("echo on >{}", file.display());
+    // A runtime parameter, and a value that it does not have.
+    let (param, value) = match kind.starts_with("serial") {
+        true => ("line-stats", "on"),
+        false => ("codec", "none"),
+    };
+    let file = mdev.path("migration").join(param);
+    let script = format!("echo {value} >{}", file.display());
     let options = conform::options(&mdev, attach, Some(&script));
     let reports = conform::run(&options, &statements);
     for report in &reports {
@@ -112,6 +124,18 @@ runs! {
     serial_var_cdev_v2: V2, "serial-var", Cdev, V2_CDEV;
     serial_var_group_v1: V1, "serial-var", Group, V1;
     serial_var_group_v2: V2, "serial-var", Group, V2_GROUP;
+    accel_64_cdev_v1: V1, "accel-64", Cdev, V1;
+    accel_64_cdev_v2: V2, "accel-64", Cdev, V2_CDEV;
+    accel_64_group_v1: V1, "accel-64", Group, V1;
+    accel_64_group_v2: V2, "accel-64", Group, V2_GROUP;
+    accel_128_cdev_v1: V1, "accel-128", Cdev, V1;
+    accel_128_cdev_v2: V2, "accel-128", Cdev, V2_CDEV;
+    accel_128_group_v1: V1, "accel-128", Group, V1;
+    accel_128_group_v2: V2, "accel-128", Group, V2_GROUP;
+    accel_var_cdev_v1: V1, "accel-var", Cdev, V1;
+    accel_var_cdev_v2: V2, "accel-var", Cdev, V2_CDEV;
+    accel_var_group_v1: V1, "accel-var", Group, V1;
+    accel_var_group_v2: V2, "accel-var", Group, V2_GROUP;
 }
 
 #[test]

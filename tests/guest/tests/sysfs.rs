@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use guest::table::{types, Param, TypeRow, GENERATIONS, PORTS, PREFIX, SERIAL};
+use guest::table::{types, Param, TypeRow, GENERATIONS, PREFIX, SERIAL};
 use guest::{sysfs, Parent, Test, Type};
-use serde_json::Value;
+use serde_json::{json, Value};
 
 /// The types of both generations: the default parent and an old one.
 fn all_types() -> (Parent, Vec<(Type, &'static TypeRow, u32)>) {
@@ -39,7 +39,7 @@ fn the_mdev_core_shows_the_types() {
     let (_old, all) = all_types();
     for (kind, row, _) in &all {
         assert_line(kind.directory(), "device_api", 0o444, "vfio-pci");
-        assert_eq!(kind.available(), PORTS / row.smallest);
+        assert_eq!(kind.available(), row.room, "{}", row.name);
         assert!(!sysfs::line(kind.path("name")).is_empty());
         assert_eq!(sysfs::mode(kind.path("create")), 0o200);
     }
@@ -64,7 +64,7 @@ fn a_type_has_its_migration_files() {
             sysfs::names(&migration),
             ["model", "params", "stage", "staged", "unstage"]
         );
-        assert_line(&migration, "model", 0o444, SERIAL);
+        assert_line(&migration, "model", 0o444, row.model);
         assert_eq!(sysfs::mode(migration.join("stage")), 0o200);
         assert_eq!(sysfs::mode(migration.join("staged")), 0o400);
         assert_eq!(sysfs::mode(migration.join("unstage")), 0o200);
@@ -129,8 +129,8 @@ fn the_json_document_says_what_the_files_say() {
         assert!(text.ends_with("}\n"), "{text:?}");
         let document: Value = serde_json::from_str(&text).unwrap();
         let models = document["models"].as_object().unwrap();
-        assert_eq!(models.keys().collect::<Vec<_>>(), [SERIAL]);
-        let params = models[SERIAL]["params"].as_object().unwrap();
+        assert_eq!(models.keys().collect::<Vec<_>>(), [row.model]);
+        let params = models[row.model]["params"].as_object().unwrap();
         let names: Vec<_> = params.keys().map(String::as_str).collect();
         let expected: Vec<_> = row.params.iter().map(|param| param.name).collect();
         assert_eq!(names, expected);
@@ -188,41 +188,29 @@ fn constraints_and_profiles_are_those_of_the_generation() {
     for (kind, row, generation) in &all {
         let text = sysfs::read(kind.path("migration_info.json")).unwrap();
         let document: Value = serde_json::from_str(&text).unwrap();
-        let model = &document["models"][SERIAL];
+        let model = &document["models"][row.model];
         let profiles: Vec<_> = model["profiles"]
             .as_array()
             .unwrap()
             .iter()
             .map(|profile| profile["name"].as_str().unwrap())
             .collect();
-        let all_profiles = [
-            ("s1-v1", 1, 1),
-            ("s2-v1", 2, 1),
-            ("s1-v2", 1, 2),
-            ("s2-v2", 2, 2),
-        ];
-        let expected: Vec<_> = all_profiles
-            .iter()
-            .filter(|(_, ports, since)| {
-                since <= generation
-                    && (row.name == "serial-var" || row.name == format!("serial-{ports}"))
-            })
-            .map(|(name, ..)| *name)
-            .collect();
-        assert_eq!(profiles, expected, "{}, generation {generation}", row.name);
+        assert_eq!(
+            profiles, row.profiles,
+            "{}, generation {generation}",
+            row.name
+        );
         match generation {
             1 => assert!(model.get("constraints").is_none()),
             _ => {
                 let constraints = model["constraints"].as_array().unwrap();
                 assert_eq!(constraints.len(), 1);
-                assert_eq!(
-                    constraints[0]["if"],
-                    serde_json::json!({"auto-flow": [true]})
-                );
-                assert_eq!(
-                    constraints[0]["then"],
-                    serde_json::json!({"fifo-size": [64]})
-                );
+                let (when, then) = match row.model {
+                    SERIAL => (json!({"auto-flow": [true]}), json!({"fifo-size": [64]})),
+                    _ => (json!({"checksum": [true]}), json!({"num-queues": ["3-8"]})),
+                };
+                assert_eq!(constraints[0]["if"], when);
+                assert_eq!(constraints[0]["then"], then);
             }
         }
     }
@@ -403,6 +391,7 @@ mod abi {
         let _test = Test::begin();
         let (old, all) = all_types();
         let mdev = Type::default_parent("serial-var").new_device();
+        let accel = Type::default_parent("accel-var").new_device();
         let mut found = Vec::new();
         for (kind, ..) in &all {
             // As the document names it: the class, not the device behind it.
@@ -413,12 +402,10 @@ mod abi {
                 &mut found,
             );
         }
-        walk(
-            mdev.directory().to_str().unwrap(),
-            mdev.directory(),
-            true,
-            &mut found,
-        );
+        for mdev in [&mdev, &accel] {
+            let directory = mdev.directory();
+            walk(directory.to_str().unwrap(), directory, true, &mut found);
+        }
         let item = old
             .path("")
             .to_str()

@@ -13,7 +13,7 @@ use vmig_model::{
     engine::Engine,
     error::Error,
     types::{
-        all,
+        types,
         DeviceType,
         Generation, //
     },
@@ -119,7 +119,7 @@ pub(crate) fn descriptor(
 }
 
 pub(crate) fn accel_var(generation: Generation) -> &'static DeviceType {
-    let mut types = all(generation).iter();
+    let mut types = types(generation).iter();
     types.find(|ty| ty.name == "accel-var").unwrap()
 }
 

@@ -10,7 +10,7 @@ use vmig_model::{
     capacity::PARENT,
     info::write_info,
     types::{
-        all,
+        types,
         Generation, //
     },
     values::Values, //
@@ -79,7 +79,7 @@ fn documents_are_those_of_the_design() {
     for number in [1, 2] {
         let generation = Generation::try_from(number).unwrap();
         for (name, init, one, two) in TYPES {
-            let ty = all(generation).iter().find(|ty| ty.name == name).unwrap();
+            let ty = types(generation).iter().find(|ty| ty.name == name).unwrap();
             assert_eq!(ty.generation, generation);
             let mut text = String::new();
             write_info(ty, &mut text).unwrap();
@@ -145,7 +145,7 @@ fn memory_is_what_a_parent_has_1024_mib_of() {
         ("accel-var", 16, 64),
     ] {
         for generation in [Generation::One, Generation::Two] {
-            let ty = all(generation).iter().find(|ty| ty.name == name).unwrap();
+            let ty = types(generation).iter().find(|ty| ty.name == name).unwrap();
             let need = ty.need(&Values::init(ty));
             let init = if name == "accel-128" { 128 } else { 64 };
             assert_eq!((need.ports, need.memory_mb), (0, init));
