@@ -115,7 +115,7 @@ pub enum Verb {
     Types(Types),
     /// Show the migration information of sources
     Info(Info),
-    /// Print the migration parameter list of a device
+    /// Print the migration parameter list of a device or vfio-user program
     Params(Params),
     /// Say whether a migration parameter list is accepted, and every reason why not
     Check(Check),
@@ -171,10 +171,17 @@ pub struct Types {}
 
 /// Options of `params`.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("what").args(["device", "pid", "program"]).required(true))]
 pub struct Params {
     #[doc = "The device."]
     #[arg(value_name = "DEVICE", help = DEVICE)]
-    pub device: String,
+    pub device: Option<String>,
+    /// Of the vfio-user program that runs as this process
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// Of a vfio-user program that would be started so
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub program: Vec<String>,
 }
 
 /// Options of `info`.
@@ -224,6 +231,9 @@ pub struct Commands {
     /// The contents of the new device are to survive close
     #[arg(long)]
     pub keep: bool,
+    /// Run the command, if it is a program, in place of vmig
+    #[arg(long, requires = "tool", conflicts_with = "output")]
+    pub exec: bool,
 }
 
 /// Whose commands to print.
@@ -231,6 +241,8 @@ pub struct Commands {
 pub enum Tool {
     /// vmig itself.
     Vmig,
+    /// The destination: a vfio-user program, `exec:PROGRAM ARGUMENTS`.
+    Program,
 }
 
 /// Where the values of a new device come from.
@@ -394,7 +406,7 @@ pub enum StateVerb {
 /// Options of `state save` and `state load`.
 #[derive(Args, Debug)]
 pub struct StateFile {
-    /// UUID of a mediated device, or the directory of any VFIO device in sysfs
+    /// UUID of a mediated device, the directory of any VFIO device in sysfs, or vfio-user:SOCKET
     #[arg(value_name = "DEVICE")]
     pub device: String,
     /// The file; `-` is standard output or input

@@ -157,6 +157,9 @@ fn outputs() -> Vec<(Vec<String>, String)> {
         vec!["label", "--list", &mine],
         vec!["label", &worse],
         vec!["commands", "--from", &list, "--to", var],
+        vec![
+            "commands", "--from", &open, "--to", &exec, "--tool", "program",
+        ],
         vec!["remove", A],
         vec!["state", "show", stream],
         vec!["conform", "--list"],

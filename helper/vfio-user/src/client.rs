@@ -14,6 +14,7 @@
 //! ```
 
 mod migration;
+mod remote;
 
 use std::{
     fmt, io,
@@ -27,6 +28,8 @@ use std::{
     path::Path,
     time::Duration,
 };
+
+pub use remote::Remote;
 
 use nix::errno::Errno;
 

@@ -62,6 +62,13 @@ pub enum Error {
         /// Why the kernel refused; `EIO` stands for a write that took no bytes.
         errno: Errno,
     },
+    /// Something that is not the kernel, and stands for a device, refused or cannot be reached.
+    Remote {
+        /// Why it refused; `None` if it did not.
+        errno: Option<Errno>,
+        /// What happened.
+        message: String,
+    },
     /// Anonymous memory could not be had.
     Memory {
         /// Size that was asked for, in bytes.
@@ -91,6 +98,7 @@ impl Error {
             | Self::Region { errno, .. }
             | Self::Data { errno, .. }
             | Self::Memory { errno, .. } => Some(*errno),
+            Self::Remote { errno, .. } => *errno,
             Self::NotVfio { .. } | Self::Answer { .. } => None,
         }
     }
@@ -150,6 +158,7 @@ impl fmt::Display for Error {
                     errno.desc()
                 )
             }
+            Self::Remote { message, .. } => f.write_str(message),
             Self::Memory { len, errno } => {
                 write!(f, "{len} bytes of memory: {} ({errno:?})", errno.desc())
             }

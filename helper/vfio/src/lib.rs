@@ -68,4 +68,4 @@ pub use crate::logging::IovaRange;
 pub use crate::memory::Memory;
 pub use crate::migration::{DataFile, MigrationFlags, PrecopyInfo, State};
 pub use crate::region::{Region, RegionInfo};
-pub use crate::transfer::{load, save, Cause, Phase, Progress, TransferError};
+pub use crate::transfer::{load, save, Cause, Data, Migrate, Phase, Progress, TransferError};

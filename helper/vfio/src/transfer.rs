@@ -113,6 +113,84 @@ impl std::error::Error for TransferError {
     }
 }
 
+/// A device whose state can be moved, whatever carries the protocol to it. What the methods mean is
+/// said at those of [`Device`].
+pub trait Migrate {
+    /// The state that it is in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::state`].
+    fn state(&self) -> Result<State, Error>;
+
+    /// Takes it to another state; the data if the way ends where a transfer begins.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::set_state`].
+    fn go(&self, to: State) -> Result<Option<Box<dyn Data + '_>>, Error>;
+
+    /// Estimate of the bytes that STOP_COPY would send now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::data_size`].
+    fn data_size(&self) -> Result<u64, Error>;
+
+    /// Resets it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Device::reset`].
+    fn reset(&self) -> Result<(), Error>;
+}
+
+/// The data of a transfer.
+pub trait Data {
+    /// Reads some; 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFile::read`].
+    fn read(&self, out: &mut [u8]) -> Result<usize, Error>;
+
+    /// Writes all of `data`.
+    ///
+    /// # Errors
+    ///
+    /// As [`DataFile::write_all`].
+    fn write_all(&self, data: &[u8]) -> Result<(), Error>;
+}
+
+impl Migrate for Device {
+    fn state(&self) -> Result<State, Error> {
+        self.state()
+    }
+
+    fn go(&self, to: State) -> Result<Option<Box<dyn Data + '_>>, Error> {
+        let data = self.set_state(to)?;
+        Ok(data.map(|file| -> Box<dyn Data> { Box::new(file) }))
+    }
+
+    fn data_size(&self) -> Result<u64, Error> {
+        self.data_size()
+    }
+
+    fn reset(&self) -> Result<(), Error> {
+        self.reset()
+    }
+}
+
+impl Data for DataFile {
+    fn read(&self, out: &mut [u8]) -> Result<usize, Error> {
+        self.read(out)
+    }
+
+    fn write_all(&self, data: &[u8]) -> Result<(), Error> {
+        self.write_all(data)
+    }
+}
+
 /// A failure before the device was brought back.
 type Step<T> = Result<T, (Phase, Cause)>;
 
@@ -129,7 +207,7 @@ fn in_phase(phase: Phase) -> impl Fn(Error) -> (Phase, Cause) {
 /// [`TransferError`]; the device is then back in its old state, if it lets itself be brought there.
 /// What was written so far is of no use.
 pub fn save(
-    device: &Device,
+    device: &dyn Migrate,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<u64, TransferError> {
@@ -140,7 +218,7 @@ pub fn save(
         .map_err(|error| {
             // From every state of a save there is a way back; if it fails too, the first error
             // is the one that says why, and the state tells where the device is.
-            let _ = device.set_state(back);
+            let _ = device.go(back);
             failed(device, error, bytes)
         })?;
     Ok(bytes)
@@ -148,14 +226,12 @@ pub fn save(
 
 /// Stops the device and reads its state until the end.
 fn drain(
-    device: &Device,
+    device: &dyn Migrate,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(Progress),
     bytes: &mut u64,
 ) -> Step<()> {
-    device
-        .set_state(State::Stop)
-        .map_err(in_phase(Phase::Enter))?;
+    device.go(State::Stop).map_err(in_phase(Phase::Enter))?;
     let data = enter(device, State::StopCopy)?;
     let estimate = device.data_size().ok();
     let mut buffer = vec![0; CHUNK];
@@ -184,7 +260,7 @@ fn drain(
 /// neither its old contents nor the new ones. In the phases [`Phase::Data`] and
 /// [`Phase::Finish`] the errno is the driver's verdict on the stream.
 pub fn load(
-    device: &Device,
+    device: &dyn Migrate,
     input: &mut dyn Read,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<u64, TransferError> {
@@ -201,7 +277,7 @@ pub fn load(
 
 /// Enters RESUMING and writes all of `input`.
 fn fill(
-    device: &Device,
+    device: &dyn Migrate,
     input: &mut dyn Read,
     progress: &mut dyn FnMut(Progress),
     bytes: &mut u64,
@@ -227,30 +303,28 @@ fn fill(
 }
 
 /// The state to come back to: one in which no transfer is going on.
-fn start(device: &Device) -> Step<State> {
+fn start(device: &dyn Migrate) -> Step<State> {
     match device.state().map_err(in_phase(Phase::Query))? {
         state @ (State::Running | State::RunningP2p | State::Stop) => Ok(state),
         other => Err((Phase::Query, Cause::State(other))),
     }
 }
 
-fn enter(device: &Device, state: State) -> Step<DataFile> {
-    let data = device.set_state(state).map_err(in_phase(Phase::Enter))?;
+fn enter(device: &dyn Migrate, state: State) -> Step<Box<dyn Data + '_>> {
+    let data = device.go(state).map_err(in_phase(Phase::Enter))?;
     data.ok_or((Phase::Enter, Cause::NoData))
 }
 
 /// Ends the transfer, and returns to `back`.
-fn finish(device: &Device, back: State) -> Step<()> {
-    device
-        .set_state(State::Stop)
-        .map_err(in_phase(Phase::Finish))?;
+fn finish(device: &dyn Migrate, back: State) -> Step<()> {
+    device.go(State::Stop).map_err(in_phase(Phase::Finish))?;
     if back != State::Stop {
-        device.set_state(back).map_err(in_phase(Phase::Resume))?;
+        device.go(back).map_err(in_phase(Phase::Resume))?;
     }
     Ok(())
 }
 
-fn failed(device: &Device, (phase, cause): (Phase, Cause), bytes: u64) -> TransferError {
+fn failed(device: &dyn Migrate, (phase, cause): (Phase, Cause), bytes: u64) -> TransferError {
     TransferError {
         phase,
         cause,

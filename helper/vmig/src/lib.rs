@@ -57,6 +57,7 @@
 //! - [`fleet`], [`baseline`]: parameters that every host of a fleet accepts.
 //! - [`compare`], [`plan`], [`label`]: two of a kind; destinations by rank; names for groups.
 //! - [`source`], [`inventory`], [`exec`]: where documents come from.
+//! - [`program`]: the options of vfio-user programs.
 //! - [`sysfs`]: this host; the only place that knows a path below /sys.
 //! - [`value`], [`set`], [`verdict`], [`reason`], [`error`]: what those are made of.
 //!
@@ -82,6 +83,7 @@ mod order;
 pub mod output;
 pub mod plan;
 mod profile;
+pub mod program;
 mod read;
 pub mod reason;
 mod recent;

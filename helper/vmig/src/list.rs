@@ -24,6 +24,7 @@ use serde::{
 };
 
 use crate::{
+    document::Model,
     error::{
         Code,
         Error, //
@@ -120,6 +121,33 @@ impl Serialize for Given {
 }
 
 impl List {
+    /// The list of a device of `model` that has `values`: those that are not off.
+    pub fn of_device(name: &str, model: &Model, values: &Params) -> Self {
+        let mut params = BTreeMap::new();
+        let mut off = Params::new();
+        let mut runtime = BTreeSet::new();
+        for (name, param) in &model.params {
+            let Some(value) = values.get(name) else {
+                continue;
+            };
+            if param.off.as_ref() == Some(value) {
+                off.insert(name.clone(), value.clone());
+            } else {
+                params.insert(name.clone(), value.clone().into());
+            }
+            if param.runtime {
+                runtime.insert(name.clone());
+            }
+        }
+        Self {
+            model: name.to_owned(),
+            params,
+            off: Some(off),
+            runtime: Some(runtime),
+            device: None,
+        }
+    }
+
     /// Reads a list in either form; `path` names it in errors.
     ///
     /// `model` is the device model of a text list that does not begin with one.

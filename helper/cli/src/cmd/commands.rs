@@ -2,16 +2,24 @@
 
 //! `vmig commands`: the exact commands that carry a list over to a destination.
 
+use std::{
+    os::unix::process::CommandExt as _,
+    process, //
+};
+
 use serde::Serialize;
 use vmig::{
+    exec,
     list::List,
     output::{
         self,
         CheckResult,
         Mode, //
     },
+    program,
     value::Params,
 };
+use vmig_model::uuid::Uuid;
 
 use crate::{
     cli::{
@@ -28,6 +36,9 @@ use crate::{
     report::quote,
     text::escape, //
 };
+
+/// What a program as a source begins with.
+const EXEC: &str = "exec:";
 
 /// `vmig.commands/1`.
 #[derive(Serialize)]
@@ -54,13 +65,50 @@ pub(super) fn run(args: &Commands, context: &mut Context<'_>) -> Result<Exit, Fa
     let uuid = args.uuid.as_deref().map(place::uuid).transpose()?;
     let answer = output::Check::new(&list, &records, Mode::Any);
     let (result, params) = destination(&args.to, &answer.results, context)?;
-    let Tool::Vmig = args.tool;
+    let (tool, command) = match args.tool {
+        Tool::Vmig => ("vmig", vmig(args, &list, result, &params, uuid)?),
+        Tool::Program => ("program", program(args, &params)?),
+    };
+    if args.exec {
+        return Err(run_instead(&command));
+    }
+    let commands = vec![command];
+    if context.json() {
+        context.document(&Document {
+            schema: "vmig.commands/1",
+            tool,
+            place: result.place.clone(),
+            params,
+            commands,
+        })?;
+    } else {
+        context.lines(commands.iter().map(shell))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The command that creates a mediated device.
+fn vmig(
+    args: &Commands,
+    list: &List,
+    result: &CheckResult,
+    params: &Params,
+    uuid: Option<Uuid>,
+) -> Result<Command, Failure> {
+    if args.exec {
+        let line = "--exec runs programs: --tool program";
+        return Err(Failure::Usage(Message::new(line)));
+    }
     let (Some(parent), Some(kind)) = (&result.place.parent, &result.place.kind) else {
         let line = format!(
             "{}: it is not known at which mdev type of which parent",
             args.to
         );
-        return Err(Failure::Usage(Message::new(line)));
+        let message = Message::new(line);
+        return Err(Failure::Usage(match args.to.starts_with(EXEC) {
+            true => message.with("try", "--tool program"),
+            false => message,
+        }));
     };
     let mut argv = vec![
         "vmig".to_owned(),
@@ -72,20 +120,33 @@ pub(super) fn run(args: &Commands, context: &mut Context<'_>) -> Result<Exit, Fa
     if args.keep {
         argv.push("--keep".to_owned());
     }
-    let stdin = Some(full_list(&list, &params).to_string());
-    let commands = vec![Command { argv, stdin }];
-    if context.json() {
-        context.document(&Document {
-            schema: "vmig.commands/1",
-            tool: "vmig",
-            place: result.place.clone(),
-            params,
-            commands,
-        })?;
-    } else {
-        context.lines(commands.iter().map(shell))?;
+    let stdin = Some(full_list(list, params).to_string());
+    Ok(Command { argv, stdin })
+}
+
+/// The command that starts a vfio-user program with every parameter.
+fn program(args: &Commands, params: &Params) -> Result<Command, Failure> {
+    let Some(command) = args.to.strip_prefix(EXEC) else {
+        let line = format!("{}: not a program (exec:PROGRAM ARGUMENTS)", args.to);
+        return Err(Failure::Usage(Message::new(line)));
+    };
+    if args.uuid.is_some() || args.keep {
+        let line = "--uuid and --keep are of mediated devices, not of programs";
+        return Err(Failure::Usage(Message::new(line)));
     }
-    Ok(Exit::Done)
+    let mut argv = exec::split(command)?;
+    argv.extend(program::options(params));
+    Ok(Command { argv, stdin: None })
+}
+
+/// Becomes the program; returns only if that fails.
+fn run_instead(command: &Command) -> Failure {
+    let Some((program, arguments)) = command.argv.split_first() else {
+        return Failure::Usage(Message::new("nothing to run"));
+    };
+    let error = process::Command::new(program).args(arguments).exec();
+    let why = vmig::error::Errno(&error);
+    Failure::Environment(Message::new(format!("cannot run {program}: {why}")))
 }
 
 /// The one destination that accepts the list, and the full set for it.

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `vmig params`: the migration parameter list of a device.
+//! `vmig params`: the migration parameter list of a device, or of a vfio-user program.
 
-use std::collections::{
-    BTreeMap,
-    BTreeSet, //
+use std::{
+    fs,
+    path::{
+        Path,
+        PathBuf, //
+    },
 };
 
 use vmig::{
@@ -13,10 +16,13 @@ use vmig::{
         Code,
         Error, //
     },
+    exec,
+    inventory::Info,
     list::{
         self,
         List, //
     },
+    program,
     sysfs::Device,
     value::{
         Params as Values,
@@ -33,8 +39,11 @@ use crate::{
 };
 
 pub(super) fn run(args: &Params, context: &mut Context<'_>) -> Result<Exit, Failure> {
-    let device = place::device(&args.device, context)?;
-    let list = read(&device, context)?;
+    let list = match (&args.device, args.pid) {
+        (Some(device), _) => read(&place::device(device, context)?, context)?,
+        (None, Some(pid)) => running(pid, context)?,
+        (None, None) => planned(&args.program)?,
+    };
     if context.json() {
         context.document(&list)?;
     } else {
@@ -48,34 +57,49 @@ fn read(device: &Device, context: &Context<'_>) -> Result<List, Error> {
     let info = device.kind.info()?;
     let (name, model) = place::model(&device.kind, &info.document)?;
     let values = values(device, model)?;
-    let mut params = BTreeMap::new();
-    let mut off = Values::new();
-    let mut runtime = BTreeSet::new();
-    for (name, param) in &model.params {
-        let Some(value) = values.get(name) else {
-            continue;
-        };
-        if param.off.as_ref() == Some(value) {
-            off.insert(name.clone(), value.clone());
-        } else {
-            params.insert(name.clone(), value.clone().into());
-        }
-        if param.runtime {
-            runtime.insert(name.clone());
-        }
-    }
     Ok(List {
-        model: name.to_owned(),
-        params,
-        off: Some(off),
-        runtime: Some(runtime),
         device: Some(list::Device {
             host: context.system.host().name,
             parent: device.kind.parent.clone(),
             kind: device.kind.kind.clone(),
             uuid: device.uuid.to_string(),
         }),
+        ..List::of_device(name, model, &values)
     })
+}
+
+/// The list of the program that runs as process `pid`: what it was started with, asked of the
+/// executable that it runs, which may have been replaced on disk since.
+fn running(pid: u32, context: &Context<'_>) -> Result<List, Error> {
+    let directory = context.system.proc.join(pid.to_string());
+    let path = directory.join("cmdline");
+    let shown = path.display().to_string();
+    let line = fs::read(&path)
+        .map_err(|error| Error::unreadable(&*shown, "there is no such program", &error))?;
+    let line = String::from_utf8(line).map_err(|_| Error::malformed(&*shown, "not UTF-8"))?;
+    let line = line.strip_suffix('\0').unwrap_or(&line);
+    let mut words: Vec<String> = line.split('\0').map(str::to_owned).collect();
+    let Some(name) = words.first_mut().filter(|name| !name.is_empty()) else {
+        return Err(Error::malformed(
+            &*shown,
+            "a process without a command line",
+        ));
+    };
+    *name = directory.join("exe").display().to_string();
+    of_program(&words, &directory.join("cwd"), &format!("process {pid}"))
+}
+
+/// The list of a program that is to be started.
+fn planned(words: &[String]) -> Result<List, Error> {
+    let name = words.first().map_or("", String::as_str);
+    of_program(words, &PathBuf::new(), name)
+}
+
+fn of_program(words: &[String], directory: &Path, source: &str) -> Result<List, Error> {
+    let text = exec::run(words, source, exec::TIMEOUT)?;
+    let info = Info::parse(&text, source)?;
+    let arguments = words.get(1..).unwrap_or_default();
+    program::list(arguments, &info.document, directory, source)
 }
 
 /// The values in effect of every parameter of `model`.

@@ -2,7 +2,8 @@
 
 //! `vmig state`: the state of a device, to and from a file or pipe.
 //!
-//! It works on any VFIO device that speaks migration protocol version 2. What is special to vmig is
+//! It works on any VFIO device that speaks migration protocol version 2, the kernel's or behind the
+//! socket of a vfio-user program. What is special to vmig is
 //! asked only where it is there: whether the contents survive close, and why a stream was refused.
 
 mod load;
@@ -21,10 +22,19 @@ use vmig_vfio::{
     Attach,
     Device,
     Errno,
+    Migrate,
     Phase,
     Progress,
     Roots,
     TransferError, //
+};
+use vmig_vfio_user::{
+    channel::Fault,
+    client::{
+        self,
+        Client,
+        Remote, //
+    },
 };
 
 use crate::{
@@ -60,19 +70,37 @@ struct Document {
     bytes: u64,
 }
 
+/// What a device behind a socket begins with.
+const SOCKET: &str = "vfio-user:";
+
+/// Where a device is.
+enum Place {
+    /// Its directory in sysfs.
+    Directory(PathBuf),
+    /// The socket of a vfio-user program.
+    Socket(PathBuf),
+}
+
 /// The device of a transfer.
 struct Target {
     /// As it was named.
     name: String,
-    /// Its directory.
-    directory: PathBuf,
+    /// Its directory, or its socket.
+    place: Place,
     /// What is known if it is a mediated device.
     mdev: Option<vmig::sysfs::Device>,
 }
 
 impl Target {
-    /// The device that `text` names: a UUID, or the directory of any device.
+    /// The device that `text` names: a UUID, the directory of any device, or a socket.
     fn find(text: &str, context: &Context<'_>) -> Result<Self, Failure> {
+        if let Some(socket) = text.strip_prefix(SOCKET) {
+            return Ok(Self {
+                name: text.to_owned(),
+                place: Place::Socket(socket.into()),
+                mdev: None,
+            });
+        }
         let mdev = match text.parse::<Uuid>() {
             Ok(_) => Some(place::device(text, context)?),
             Err(_) => {
@@ -88,10 +116,10 @@ impl Target {
                 Some(device) => device.uuid.to_string(),
                 None => text.to_owned(),
             },
-            directory: match &mdev {
+            place: Place::Directory(match &mdev {
                 Some(device) => device.path.clone(),
                 None => PathBuf::from(text),
-            },
+            }),
             mdev,
         })
     }
@@ -110,12 +138,26 @@ impl Target {
         Err(Failure::Refused(message))
     }
 
-    fn open(&self, what: &str, context: &Context<'_>) -> Result<Device, Failure> {
+    fn open(&self, what: &str, context: &Context<'_>) -> Result<Box<dyn Migrate>, Failure> {
+        let directory = match &self.place {
+            Place::Directory(directory) => directory,
+            Place::Socket(socket) => {
+                let client = Client::connect(socket).map_err(|error| {
+                    let message = Message::new(format!("{what}: {error}"));
+                    let busy = matches!(error, client::Error::Channel(Fault::Timeout));
+                    Failure::Environment(match busy {
+                        true => message.with("hint", "it may serve another client, one at a time"),
+                        false => message,
+                    })
+                })?;
+                return Ok(Box::new(Remote::from(client)));
+            }
+        };
         let roots = Roots {
             sys: context.system.sys.clone(),
             dev: context.system.dev.clone(),
         };
-        Device::open(&roots, &self.directory, Attach::Auto).map_err(|error| {
+        let device = Device::open(&roots, directory, Attach::Auto).map_err(|error| {
             let line = match (self.refusal(), error.errno()) {
                 // What the attribute says is about the last open that came so far.
                 (Some(refusal), Some(Errno::EDOM)) => {
@@ -124,7 +166,8 @@ impl Target {
                 _ => format!("{what}: {error}"),
             };
             Failure::Environment(Message::new(line))
-        })
+        })?;
+        Ok(Box::new(device))
     }
 
     /// Why the device refused, in its own words.

@@ -73,8 +73,13 @@ impl Client {
 
     /// Takes the device to another state.
     pub fn set_state(&mut self, to: State) -> Result<()> {
+        self.set_state_number(to.into())
+    }
+
+    /// The same with any number.
+    pub fn set_state_number(&mut self, to: u32) -> Result<()> {
         let request = vfio_device_feature_mig_state {
-            device_state: to.into(),
+            device_state: to,
             data_fd: 0,
         };
         let flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;

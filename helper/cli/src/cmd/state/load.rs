@@ -49,7 +49,7 @@ pub(super) fn run(args: &StateFile, context: &mut Context<'_>) -> Result<Exit, F
         None => streams.stdin,
     };
     let mut meter = Meter(streams.progress);
-    let loaded = vmig_vfio::load(&device, input, &mut |at| {
+    let loaded = vmig_vfio::load(&*device, input, &mut |at| {
         meter.show(at);
     });
     drop(meter);

@@ -54,7 +54,7 @@ pub(super) fn run(args: &StateFile, context: &mut Context<'_>) -> Result<Exit, F
     };
     let mut meter = Meter(streams.progress);
     let saved = vmig_vfio::save(
-        &device,
+        &*device,
         &mut Interruptible::new(out, &interrupt),
         &mut |at| {
             meter.show(at);
