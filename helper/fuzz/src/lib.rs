@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Fuzz targets: functions that take any bytes and panic where `vmig` is wrong.
+//! Fuzz targets: functions that take any bytes and panic where `vmig`, or the vfio-user server, is wrong.
 //!
 //! `make fuzz` lets libFuzzer look for such bytes (see the program `vmig-fuzz`). What is worth
 //! keeping stands in `corpus`, a file per target with a line of hexadecimal digits per input, and is
@@ -19,6 +19,7 @@ mod brute;
 mod document;
 mod list;
 mod sets;
+mod vfio_user;
 
 use std::path::PathBuf;
 
@@ -26,11 +27,12 @@ use std::path::PathBuf;
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("document", document::run),
     ("list", list::run),
     ("sets", sets::run),
     ("baseline", baseline::run),
+    ("vfio-user", vfio_user::run),
 ];
 
 /// The variable that names the target to the program which libFuzzer drives.
