@@ -15,6 +15,7 @@
 #include <linux/rmap.h>
 #include <linux/vfio.h>
 
+#include "../helpers/completion.h"
 #include "../helpers/mm.h"
 #include "../helpers/vfio.h"
 

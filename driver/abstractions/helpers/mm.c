@@ -27,6 +27,11 @@ void vmig_unlock_page(struct page *page)
 	unlock_page(page);
 }
 
+bool vmig_page_is_poisoned(const struct page *page)
+{
+	return PageHWPoison(page);
+}
+
 void *vmig_page_address(const struct page *page)
 {
 	return page_address(page);

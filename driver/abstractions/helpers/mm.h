@@ -11,6 +11,7 @@ void vmig_get_page(struct page *page);
 void vmig_put_page(struct page *page);
 void vmig_lock_page(struct page *page);
 void vmig_unlock_page(struct page *page);
+bool vmig_page_is_poisoned(const struct page *page);
 void *vmig_page_address(const struct page *page);
 unsigned long vmig_page_to_pfn(struct page *page);
 

@@ -26,7 +26,7 @@ pub struct Idle {
 
 // SAFETY: A completion belongs to no thread.
 unsafe impl Send for Idle {}
-// SAFETY: Completions have a lock of their own; the one word that is written without it is atomic.
+// SAFETY: Completions have a lock of their own.
 unsafe impl Sync for Idle {}
 
 impl Idle {
@@ -44,9 +44,8 @@ impl Idle {
 
     /// Somebody is busy from now on. Those who wait already go on waiting.
     pub fn begin(&self) {
-        // SAFETY: The completion is alive; this is what `reinit_completion` does. Volatile stands for
-        // `WRITE_ONCE`: others read the word under the lock of the completion.
-        unsafe { (&raw mut (*self.inner.get()).done).write_volatile(0) };
+        // SAFETY: The completion is alive.
+        unsafe { bindings::vmig_reinit_completion(self.inner.get()) };
     }
 
     /// Nobody is busy any more; all who wait go on.

@@ -91,7 +91,9 @@ pub trait Operations: Sized + Send + Sync + 'static {
     #[cfg(CONFIG_IOMMUFD_DRIVER)]
     const LOGGING: Option<logging::Table<Self>> = None;
 
-    /// The first user opens the device. Serialised with [`close_device`](Self::close_device).
+    /// The first user opens the device. Serialised with [`close_device`](Self::close_device). The device
+    /// can be [used](Device::try_use) from the beginning of this call; who lets that happen before it
+    /// cannot fail any more waits for them.
     ///
     /// # Errors
     ///
@@ -99,8 +101,8 @@ pub trait Operations: Sized + Send + Sync + 'static {
     fn open_device(device: &Device<Self, Open>) -> Result;
 
     /// The last user closed the device. Afterwards data files of its sessions must yield nothing.
-    /// Nobody begins to [use](Device::try_use) the device any more; those who do are waited for when
-    /// this returns.
+    /// Nobody [uses](Device::try_use) the device any more: those who did were waited for, which cannot be
+    /// interrupted, so that such uses should be short.
     fn close_device(device: &Device<Self, Open>);
 
     /// Flags and counts; constant while the device is open.

@@ -32,7 +32,8 @@ use crate::{
     compat::lock_name, //
 };
 
-/// A workqueue that is drained and freed when this is dropped.
+/// A workqueue that is drained and freed when this is dropped: not by work of its own, so that no such
+/// work may hold the last reference to it, and none may go on queueing itself.
 ///
 /// # Invariants
 ///
@@ -77,16 +78,16 @@ impl Deref for OwnedQueue {
 
 impl Drop for OwnedQueue {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the queue is ours. `destroy_workqueue` runs what is
-        // queued, and nobody can queue more, since that takes a reference to `self`.
+        // SAFETY: By the type invariant the queue is ours. `destroy_workqueue` waits for what is
+        // queued, and nobody can queue more afterwards, since that takes a reference to `self`.
         unsafe { bindings::destroy_workqueue(self.0.as_ptr()) };
     }
 }
 
 /// What an [`Item`] does.
 pub trait Job: Send + Sync + Sized + 'static {
-    /// Does it. Never runs twice at once for the same item; one that is queued meanwhile, which this
-    /// call may do, runs again.
+    /// Does it. Never runs twice at once for an item that is always queued on the same queue; one that is
+    /// queued meanwhile, which this call may do, runs again.
     fn run(this: &Arc<Item<Self>>);
 }
 
@@ -140,43 +141,38 @@ impl<T: Job> Deref for Item<T> {
 mod tests {
     use super::*;
     use crate::completion::Idle;
-    use kernel::{
-        sync::atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        workqueue, //
+    use kernel::sync::atomic::{
+        Atomic,
+        Relaxed, //
     };
 
-    struct Countdown {
-        left: Atomic<u32>,
+    struct Counter {
+        runs: Atomic<u32>,
         idle: Arc<Idle>,
     }
 
-    impl Job for Countdown {
+    impl Job for Counter {
         fn run(this: &Arc<Item<Self>>) {
-            match this.left.load(Relaxed) {
-                0 => this.idle.end(),
-                left => {
-                    this.left.store(left - 1, Relaxed);
-                    Item::queue(this, workqueue::system_unbound());
-                }
-            }
+            this.runs.fetch_add(1, Relaxed);
+            this.idle.end();
         }
     }
 
     #[test]
-    fn a_job_queues_itself() -> Result {
+    fn an_item_is_queued_again_and_again() -> Result {
+        let queue = OwnedQueue::unbound(c"vmig-test")?;
         let idle = Arc::pin_init(Idle::new(), GFP_KERNEL)?;
-        idle.begin();
-        let job = Countdown {
-            left: Atomic::new(100),
+        let job = Counter {
+            runs: Atomic::new(0),
             idle: idle.clone(),
         };
         let item = Arc::pin_init(Item::new(job), GFP_KERNEL)?;
-        Item::queue(&item, workqueue::system_unbound());
-        idle.wait();
-        assert_eq!(item.left.load(Relaxed), 0);
+        for round in 1..100 {
+            idle.begin();
+            Item::queue(&item, &queue);
+            idle.wait();
+            assert_eq!(item.runs.load(Relaxed), round);
+        }
         Ok(())
     }
 

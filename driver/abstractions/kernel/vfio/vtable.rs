@@ -89,8 +89,8 @@ impl<T: Operations> VTable<T> {
         // SAFETY: The device is open until this call returns.
         let device = unsafe { Device::<T, Open>::from_raw(vdev) };
         device.usage().close();
-        T::close_device(device);
         device.usage().drain();
+        T::close_device(device);
     }
 
     /// # Safety

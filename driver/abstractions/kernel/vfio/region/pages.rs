@@ -44,7 +44,7 @@ use crate::{
 /// every write that is not marked again.
 ///
 /// Writes that go around the page tables are not seen: those of a user who makes the mapping the buffer
-/// of direct I/O, which pins its pages for a short time.
+/// of direct I/O, or writes to it through `/proc/PID/mem`, from the last mark to the end of that I/O.
 ///
 /// # Locks
 ///
@@ -135,7 +135,7 @@ impl Pages {
                 }
                 table.owner.clone()
             };
-            let frame = charged(owner, Frame::new)?;
+            let frame = charged(&owner, Frame::new)?;
             self.table.lock().keep(frame);
         }
     }
@@ -158,14 +158,14 @@ impl Pages {
             let leaf = lacks_leaf.then(Leaf::new).transpose()?;
             Ok::<_, Error>((Frame::new()?, leaf))
         };
-        let (frame, mut leaf) = charged(owner, allocate)?;
+        let (frame, mut leaf) = charged(&owner, allocate)?;
         loop {
             // What is left over of `frame` and `leaf` is dropped without the lock.
             let inserted = self.table.lock().insert(index, &frame, &mut leaf);
             match inserted {
                 Some(frame) => return Ok(frame),
                 // The leaf went in between.
-                None => leaf = Some(Leaf::new()?),
+                None => leaf = Some(charged(&owner, Leaf::new)?),
             }
         }
     }
@@ -238,7 +238,7 @@ impl Pages {
 }
 
 /// Allocates something, charged to `owner`, to the caller if that is `None`.
-fn charged<R>(owner: Option<Memcg>, allocate: impl FnOnce() -> R) -> R {
+fn charged<R>(owner: &Option<Memcg>, allocate: impl FnOnce() -> R) -> R {
     match owner {
         Some(owner) => owner.charge(allocate),
         None => allocate(),

@@ -56,6 +56,12 @@ impl Frame {
         unsafe { bindings::vmig_page_to_pfn(self.as_ptr()) }
     }
 
+    /// Whether the hardware has lost what the page holds.
+    pub(super) fn is_poisoned(&self) -> bool {
+        // SAFETY: By the type invariant the page is alive.
+        unsafe { bindings::vmig_page_is_poisoned(self.as_ptr()) }
+    }
+
     /// Where the kernel has the page.
     pub(super) fn address(&self) -> NonNull<u8> {
         // SAFETY: By the type invariant the page is alive.

@@ -7,8 +7,12 @@
 //! takes the mark away takes the right away, too.
 //!
 //! The lock of the page makes that whole: it is held from the mark until the page table says so
-//! (`VM_FAULT_LOCKED`), and by those who remove a mark or a page. `VM_IO` keeps others from pinning
-//! the pages for long, and then writing to them behind the back of all this.
+//! (`VM_FAULT_LOCKED`), and by those who remove a mark or a page.
+//!
+//! The mapping is not `VM_IO`: of such a one KVM takes page table entries as they are, and never has one
+//! made writable that is not, while of others it takes what the fault handlers give. That there is a
+//! `page_mkwrite`, and no `mapping` in the pages, keeps them from being pinned for long and for writing
+//! (`FOLL_LONGTERM`); `VM_DONTEXPAND` keeps them from being merged, locked and collapsed.
 
 use kernel::{
     mm::virt::VmaNew,
@@ -99,7 +103,6 @@ impl Pages {
             maps.space = space;
             maps.base = base;
         }
-        vma.set_io();
         vma.set_dontexpand();
         vma.set_dontdump();
         let private = Arc::into_raw(self.clone());
@@ -184,6 +187,10 @@ unsafe extern "C" fn fault_callback(vmf: *mut bindings::vm_fault) -> bindings::v
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         };
         let locked = frame.lock();
+        if frame.is_poisoned() {
+            // To be said here: of a page that comes locked the caller wants to know its file.
+            return bindings::vm_fault_reason_VM_FAULT_HWPOISON;
+        }
         if pages.table.lock().is(index, &frame) {
             locked.leave();
             // SAFETY: The fault is valid. It takes over the reference and the lock.
