@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `/init` | package `guest`, the program that runs all else |
 //! | `/tests/NAME` | the guest tests, one libtest binary per file |
-//! | `/bin/vmig`, `/bin/demo`, ... | the command, the demo and its tools |
+//! | `/bin/vmig`, `/bin/vmig-serial`, `/bin/demo`, ... | the command, the programs, the demo and its tools |
 //! | `/bin/busybox` | a shell, for people; init links its applets into `/bin` |
 //! | `/lib/faults/vmig.ko` | the module that breaks rules on purpose, if a suite wants it |
 //! | `/lib/modules/RELEASE/` | the kernel's modules and `extra/vmig.ko`, with `modules.dep` |

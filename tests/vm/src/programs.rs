@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The static programs that run in the VM: init, the guest tests, the `vmig` command.
+//! The static programs that run in the VM: init, the guest tests, the `vmig` command, the
+//! vfio-user programs.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -29,7 +30,7 @@ pub(crate) fn build(paths: &Paths) -> Result<Vec<Program>> {
     let mut programs = Vec::new();
     for arguments in [
         ["-p", "guest", "--bins", "--tests"].as_slice(),
-        &["-p", "vmig-cli", "--bins"],
+        &["-p", "vmig-cli", "-p", "vmig-vfio-user", "--bins"],
     ] {
         let mut cargo = paths.cargo();
         cargo.arg("build").args(arguments);
