@@ -22,7 +22,7 @@ help:
 	@echo 'make fuzz      look for inputs that break the helper; FUZZ_SECONDS=120 for each target'
 	@echo 'make modules   vmig.ko for the kernel in KDIR=..., else for the kernel of the test VM'
 	@echo 'make bench     what the vmig command takes for up to 100,000 sources, beside a plain JSON parser'
-	@echo 'make helper    the vmig command and the vfio-user programs: $(target)/release/vmig, vmig-serial'
+	@echo 'make helper    the vmig command and the vfio-user programs: $(target)/release/vmig, vmig-serial, vmig-accel'
 	@echo 'make conform-mtty   put what the kernel'\''s sample driver does into tests/CONFORMANCE.md'
 	@echo 'make install   commands, man pages, completions and (with KDIR=...) the module; DESTDIR, PREFIX'
 	@echo 'make clean     remove what was built here; the cache shared by all checkouts stays'
@@ -53,7 +53,7 @@ install:
 	@set -e; vmig=$$(ls -t target/release/vmig $(target)/release/vmig target/root/release/vmig 2> /dev/null | head -n 1); \
 	[ -n "$$vmig" ] || { $(MAKE) helper; vmig=$(target)/release/vmig; }; \
 	install -D -m 755 "$$vmig" $(prefix)/bin/vmig; \
-	for program in vmig-serial; do \
+	for program in vmig-serial vmig-accel; do \
 		install -D -m 755 "$${vmig%/*}/$$program" $(prefix)/bin/$$program; \
 		install -d $(prefix)/share/vfio-user; \
 		sed 's|@bindir@|$(PREFIX)/bin|' helper/vfio-user/50-$$program.json \

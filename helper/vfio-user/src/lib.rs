@@ -36,6 +36,7 @@
 //! - [`version`], [`dma`], [`dirty`], `irq`: what belongs to one connection.
 //! - `session`: the handlers, from message to reply. [`server`]: who calls them.
 //! - [`client`]: the other end.
+//! - [`pages`], [`work`]: memory and work of the accelerator.
 //! - [`program`]: the command line of a program that serves one device.
 
 #![deny(unsafe_code)]
@@ -58,10 +59,12 @@ pub mod dma;
 mod files;
 mod irq;
 pub mod message;
+pub mod pages;
 pub mod program;
 pub mod server;
 mod session;
 pub mod version;
+pub mod work;
 
 pub use nix::errno::Errno;
 

@@ -46,7 +46,7 @@ use vmig_model::{
     device::Device,
     info::write_info,
     types::{
-        all,
+        find,
         DeviceType,
         Generation, //
     },
@@ -68,7 +68,7 @@ use endpoint::Endpoint;
 pub struct Program {
     /// Its name.
     pub name: &'static str,
-    /// The type of its device, one of [`all`].
+    /// The type of its device, one of [`find`]'s.
     pub kind: &'static str,
     /// What it is, in a line.
     pub about: &'static str,
@@ -77,7 +77,7 @@ pub struct Program {
 impl Program {
     /// Its device type in generation `g`; `None` if there is none of that name.
     fn ty(&self, g: Generation) -> Option<&'static DeviceType> {
-        all(g).iter().find(|ty| ty.name == self.kind)
+        find(g, self.kind)
     }
 }
 

@@ -47,6 +47,7 @@ use crate::{
     },
     dma::Memory,
     message::{
+        Command,
         Message,
         NO_REPLY,
         TYPE_COMMAND,
@@ -77,7 +78,9 @@ pub struct Shared {
 /// What a device does by itself, between two messages.
 pub trait Worker<D: Device> {
     /// Does a piece of the work, if there is any; whether there is more. It is called after every
-    /// message, and again as long as there is more.
+    /// message, and again as long as there is more, from the first write to a region on: a client has
+    /// mapped its memory by then. One that only moves the state of the device maps none, and the work
+    /// waits for the next.
     fn step(&mut self, engine: &mut Served<D>, memory: &Memory<'_>) -> bool;
 }
 
@@ -186,6 +189,7 @@ impl<D: Device, W: Worker<D>> Server<D, W> {
             twin: None,
             deferred: VecDeque::new(),
             busy: false,
+            started: false,
         };
         // What was pending when the last client went.
         connection.session.settle();
@@ -208,6 +212,8 @@ struct Connection<'a, D: Device, W> {
     deferred: VecDeque<Message>,
     /// The worker has more to do.
     busy: bool,
+    /// The client has written to a region.
+    started: bool,
 }
 
 impl<D: Device, W: Worker<D>> Connection<'_, D, W> {
@@ -246,7 +252,7 @@ impl<D: Device, W: Worker<D>> Connection<'_, D, W> {
         if let Some(message) = message {
             self.answer(message)?;
         }
-        if came || self.busy {
+        if self.started && (came || self.busy) {
             self.work()?;
         }
         Ok(())
@@ -256,7 +262,11 @@ impl<D: Device, W: Worker<D>> Connection<'_, D, W> {
     fn answer(&mut self, mut message: Message) -> Result<(), Fault> {
         let header = message.header;
         let result = match header.kind() {
-            TYPE_COMMAND => self.session.handle(&mut message),
+            TYPE_COMMAND => {
+                let writes = [Command::RegionWrite, Command::RegionWriteMulti];
+                self.started |= writes.iter().any(|one| one.number() == header.command);
+                self.session.handle(&mut message)
+            }
             // Nothing of ours is unanswered.
             TYPE_REPLY => return Err(Fault::Protocol),
             _ => Err(Errno::EINVAL),

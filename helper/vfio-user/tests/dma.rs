@@ -126,14 +126,15 @@ impl Bench {
     /// Has the device read 4 bytes; the next that `raw` receives is the command for it.
     fn read(&self, raw: &mut Raw) {
         self.todo.send(Job::Read(0x10000, 4)).unwrap();
-        raw.send(&bytes(Command::GetInfo.number(), 0, NO_REPLY, &[]));
+        // The device works from the first write on.
+        raw.send(&bytes(Command::RegionWrite.number(), 0, NO_REPLY, &[]));
     }
 
     /// Has a job done while `client` does something else.
     fn job(&self, client: &mut Client, job: Job) -> Option<Vec<u8>> {
         self.todo.send(job).unwrap();
-        // The device works after a message; the second one waits for that.
-        client.info().unwrap();
+        // The device works after a message, from the first write on; the second one waits for that.
+        client.region_write_multi(&[]).unwrap();
         client.info().unwrap();
         self.done.recv().unwrap()
     }

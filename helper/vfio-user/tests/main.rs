@@ -2,6 +2,7 @@
 
 //! The protocol, from a client's side: a real server on a real socket in each test.
 
+mod accel;
 mod access;
 mod disconnect;
 mod dma;
