@@ -6,6 +6,7 @@ mod machine;
 mod memory;
 
 mod errors;
+mod golden;
 mod hostile;
 mod interrupts;
 mod operations;
@@ -17,3 +18,4 @@ mod step;
 mod types;
 mod unreachable;
 
+pub(crate) use golden::golden;

@@ -39,7 +39,43 @@ fn format(comment: &str, bytes: &[u8]) -> String {
     text
 }
 
-struct Golden {
+/// A stream, and the state of the stopped device once more.
+type Made = (Vec<u8>, Vec<u8>);
+
+/// Loads a stream into a new device, and writes the state of that.
+type Reload = dyn Fn(&[u8]) -> Vec<u8>;
+
+/// A golden stream.
+pub(crate) struct Golden {
+    pub(crate) file: &'static str,
+    pub(crate) comment: &'static str,
+    /// Writes it today.
+    pub(crate) make: Box<dyn Fn() -> Made>,
+    pub(crate) reload: Box<Reload>,
+}
+
+/// All of them, of every version that was ever released.
+fn golden() -> Vec<Golden> {
+    let serial = SERIAL.iter().map(|row| Golden {
+        file: row.file,
+        comment: row.comment,
+        make: Box::new(|| {
+            let mut dut = dut(row.list);
+            let stream = (row.make)(&mut dut);
+            dut.set_state(State::Stop).unwrap();
+            (stream, saved(&mut dut))
+        }),
+        reload: Box::new(|stream| {
+            let mut dut = dut(row.list);
+            load(&mut dut, stream, 33).unwrap_or_else(|error| panic!("{}: {error}", row.file));
+            saved(&mut dut)
+        }),
+    });
+    serial.chain(crate::accel::golden()).collect()
+}
+
+/// One of a serial card.
+struct Serial {
     file: &'static str,
     comment: &'static str,
     /// Parameters of the card that wrote it.
@@ -47,15 +83,14 @@ struct Golden {
     make: fn(&mut Dut) -> Vec<u8>,
 }
 
-/// All of them, of every version that was ever released.
-const GOLDEN: [Golden; 5] = [
-    Golden {
+static SERIAL: [Serial; 5] = [
+    Serial {
         file: "serial-1.0-idle-16550a.hex",
         comment: "Version 1.0, pci-serial, ports=1: a 16550A after reset.",
         list: PLAIN,
         make: saved,
     },
-    Golden {
+    Serial {
         file: "serial-1.0-data-16550a.hex",
         comment: "Version 1.0, pci-serial, ports=2: two 16550A, \"vmig one\" and \"vmig two\" received.",
         list: PLAIN_2,
@@ -70,7 +105,7 @@ const GOLDEN: [Golden; 5] = [
             saved(dut)
         },
     },
-    Golden {
+    Serial {
         file: "serial-1.0-full-16750.hex",
         comment: "Version 1.0, pci-serial, auto-flow=on fifo-size=64 line-stats=on ports=2: everything in use, data in both FIFOs of both ports, a message pending.",
         list: FULL,
@@ -79,7 +114,7 @@ const GOLDEN: [Golden; 5] = [
             saved(dut)
         },
     },
-    Golden {
+    Serial {
         file: "serial-1.0-no-stats-16750.hex",
         comment: "Version 1.0, pci-serial, auto-flow=on fifo-size=64 ports=2: the same without line statistics.",
         list: FULL_NO_STATS,
@@ -88,7 +123,7 @@ const GOLDEN: [Golden; 5] = [
             saved(dut)
         },
     },
-    Golden {
+    Serial {
         file: "serial-1.0-reinit-16750.hex",
         comment: "Version 1.0, pci-serial, line-stats switched on and off in pre-copy: three parameter records.",
         list: FULL_NO_STATS,
@@ -119,10 +154,10 @@ fn files() -> BTreeMap<String, String> {
     let directory = directory();
     if std::env::var("VMIG_GOLDEN").is_ok_and(|value| value == "new") {
         fs::create_dir_all(&directory).unwrap();
-        for golden in &GOLDEN {
+        for golden in golden() {
             let path = directory.join(golden.file);
             if !path.exists() {
-                let bytes = (golden.make)(&mut dut(golden.list));
+                let (bytes, _) = (golden.make)();
                 fs::write(path, format(golden.comment, &bytes)).unwrap();
             }
         }
@@ -141,19 +176,21 @@ fn files() -> BTreeMap<String, String> {
 #[test]
 fn todays_bytes_are_the_golden_bytes() {
     let files = files();
-    let names: Vec<_> = GOLDEN.iter().map(|golden| golden.file.to_owned()).collect();
-    let mut sorted = names.clone();
-    sorted.sort();
+    let mut names: Vec<_> = golden()
+        .iter()
+        .map(|golden| golden.file.to_owned())
+        .collect();
+    names.sort();
     assert_eq!(
         files.keys().cloned().collect::<Vec<_>>(),
-        sorted,
+        names,
         "every file has its test"
     );
-    for golden in &GOLDEN {
+    for golden in golden() {
         let text = &files[golden.file];
         let (comment, bytes) = parse(text);
         assert!(comment.contains(golden.comment), "{}", golden.file);
-        let today = (golden.make)(&mut dut(golden.list));
+        let (today, _) = (golden.make)();
         assert!(today == bytes, "{}: today's stream differs", golden.file);
         assert_eq!(*text, format(golden.comment, &bytes));
     }
@@ -161,15 +198,11 @@ fn todays_bytes_are_the_golden_bytes() {
 
 #[test]
 fn golden_streams_load() {
-    for (name, text) in files() {
-        let golden = GOLDEN.iter().find(|golden| golden.file == name).unwrap();
-        let (_, bytes) = parse(&text);
-        let mut dut = dut(golden.list);
-        load(&mut dut, &bytes, 33).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let mut source = crate::support::dut(golden.list);
-        (golden.make)(&mut source);
-        source.set_state(State::Stop).unwrap();
-        assert_eq!(saved(&mut dut), saved(&mut source), "{name}");
+    let files = files();
+    for golden in golden() {
+        let (_, bytes) = parse(&files[golden.file]);
+        let (_, stopped) = (golden.make)();
+        assert!((golden.reload)(&bytes) == stopped, "{}", golden.file);
     }
 }
 
@@ -178,7 +211,7 @@ fn golden_streams_load() {
 fn generations_exchange_plain_streams() {
     use vmig_model::serial::Card;
     let old = find(Generation::One, "serial-var").unwrap();
-    for golden in GOLDEN
+    for golden in SERIAL
         .iter()
         .filter(|golden| golden.list == PLAIN || golden.list == PLAIN_2)
     {

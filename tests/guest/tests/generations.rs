@@ -4,6 +4,8 @@
 //! allows it, and is refused by name where it does not; streams of newer minor versions and of
 //! earlier days load on both.
 
+use std::collections::BTreeMap;
+
 use guest::contents::fill;
 use guest::stream::{load, save, Record, Stream, MANDATORY};
 use guest::{Mdev, Parent, Test, Type};
@@ -233,44 +235,94 @@ fn newer_minor_versions_load_on_both() {
     }
 }
 
-/// A golden stream, the list of the device that it is for, and what the older generation says.
+/// A golden stream, type and list of the device that it is for, and what the older generation says.
 struct Golden {
     name: &'static str,
     text: &'static str,
+    kind: &'static str,
     list: &'static str,
     older: Option<&'static str>,
 }
 
 macro_rules! golden {
-    ($name:literal, $list:literal, $older:expr) => {
+    ($name:literal, $kind:literal, $list:literal, $older:expr) => {
         Golden {
             name: $name,
             text: include_str!(concat!("../../golden/streams/", $name)),
+            kind: $kind,
             list: $list,
             older: $older,
         }
     };
 }
 
-const GOLDEN: [Golden; 5] = [
-    golden!("serial-1.0-idle-16550a.hex", "ports=1", None),
-    golden!("serial-1.0-data-16550a.hex", "ports=2", None),
+const GOLDEN: [Golden; 9] = [
+    golden!("serial-1.0-idle-16550a.hex", "serial-var", "ports=1", None),
+    golden!("serial-1.0-data-16550a.hex", "serial-var", "ports=2", None),
     golden!(
         "serial-1.0-full-16750.hex",
+        "serial-var",
         "ports=2 fifo-size=64 auto-flow=on line-stats=on",
         Some("auto-flow: stream on, device unknown")
     ),
     golden!(
         "serial-1.0-no-stats-16750.hex",
+        "serial-var",
         "ports=2 fifo-size=64 auto-flow=on",
         Some("auto-flow: stream on, device unknown")
     ),
     golden!(
         "serial-1.0-reinit-16750.hex",
+        "serial-var",
         "ports=2 fifo-size=64 auto-flow=on",
         Some("auto-flow: stream on, device unknown")
     ),
+    golden!("accel-1.0-idle-v1.hex", "accel-var", "memory-mb=16", None),
+    golden!(
+        "accel-1.0-full-none.hex",
+        "accel-var",
+        "memory-mb=16 num-queues=4 checksum=on",
+        Some("checksum: stream on, device unknown")
+    ),
+    golden!(
+        "accel-1.0-full-zero.hex",
+        "accel-var",
+        "memory-mb=16 num-queues=4 checksum=on codec=zero",
+        Some("checksum: stream on, device unknown")
+    ),
+    golden!(
+        "accel-1.0-precopy-zero.hex",
+        "accel-var",
+        "memory-mb=16 num-queues=4 checksum=on codec=zero",
+        Some("checksum: stream on, device unknown")
+    ),
 ];
+
+/// Tags of the accelerator's memory: pages, and zero pages.
+const PAGES: u16 = 0x0220;
+const ZEROS: u16 = 0x0221;
+
+/// The state in a stream: its records in order, and memory as what it is in the end, where that is not 0.
+fn state(stream: &Stream) -> (Vec<Record>, BTreeMap<u32, Vec<u8>>) {
+    let records = stream.records.iter().filter(|r| r.tag >= 0x0100);
+    let (memory, records): (Vec<_>, Vec<_>) = records
+        .cloned()
+        .partition(|record| matches!(record.tag, PAGES | ZEROS));
+    let mut pages = BTreeMap::new();
+    for record in memory {
+        let word = |at: usize| u32::from_le_bytes(record.payload[at..at + 4].try_into().unwrap());
+        let first = word(0);
+        if record.tag == ZEROS {
+            (first..first + word(4)).for_each(|page| drop(pages.remove(&page)));
+            continue;
+        }
+        for (page, bytes) in (first..).zip(record.payload[4..].chunks(4096)) {
+            pages.insert(page, bytes.to_vec());
+        }
+    }
+    pages.retain(|_, bytes| bytes.iter().any(|byte| *byte != 0));
+    (records, pages)
+}
 
 impl Golden {
     fn bytes(&self) -> Vec<u8> {
@@ -288,19 +340,15 @@ fn golden_streams_load_on_both() {
     for golden in &GOLDEN {
         let name = golden.name;
         let stream = golden.bytes();
-        let newer = two.new_one("serial-var").new_device_with(golden.list);
+        let newer = two.new_one(golden.kind).new_device_with(golden.list);
         let device = newer.device();
         offer(&device, &stream).unwrap_or_else(|e| panic!("{name}: {e}: {}", newer.refusal()));
         // The state is that of the stream, to the last record; more than one list, and messages that
         // are pending, are of the way and not of the state.
         let (saved, golden_one) = (Stream::parse(&save(&device)), Stream::parse(&stream));
-        let state = |stream: &Stream| -> Vec<Record> {
-            let records = stream.records.iter();
-            records.filter(|r| r.tag >= 0x0100).cloned().collect()
-        };
-        assert_eq!(state(&saved), state(&golden_one), "{name}");
+        assert!(state(&saved) == state(&golden_one), "{name}");
         let list = golden.list.split(' ').next().unwrap();
-        let older = two.old("serial-var").new_device_with(list);
+        let older = two.old(golden.kind).new_device_with(list);
         let device = older.device();
         match golden.older {
             None => {

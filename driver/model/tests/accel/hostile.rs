@@ -143,7 +143,7 @@ fn a_stream_of_another_model_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     /// Payloads that have the right checksums, but were changed: refused, or a card that works.
     #[test]

@@ -318,7 +318,7 @@ fn run(ops: &[Op]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn programs_do_what_the_simulation_does(ops in prop::collection::vec(op(), 1..24)) {
