@@ -21,7 +21,8 @@ help:
 	@echo 'make check     all that needs no VM and no build root'
 	@echo 'make fuzz      look for inputs that break the helper; FUZZ_SECONDS=120 for each target'
 	@echo 'make modules   vmig.ko for the kernel in KDIR=..., else for the kernel of the test VM'
-	@echo 'make bench     what the vmig command takes for up to 100,000 sources, beside a plain JSON parser'
+	@echo 'make bench     what the vmig command takes for up to 100,000 sources, and in a VM, what the devices'
+	@echo '               take; each beside a peer. Figures and charts are left in target/bench'
 	@echo 'make helper    the vmig command and the vfio-user programs: $(target)/release/vmig, vmig-serial, vmig-accel'
 	@echo 'make conform-mtty   put what the kernel'\''s sample driver does into tests/CONFORMANCE.md'
 	@echo 'make install   commands, man pages, completions and (with KDIR=...) the module; DESTDIR, PREFIX'
@@ -46,6 +47,8 @@ helper:
 
 bench: helper
 	$(cargo) run --release --package vmig-bench -- run $(target)/release/vmig
+	@$(cargo) vmtest bench
+	$(cargo) run --release --package vmig-bench -- charts target/bench
 
 # What `make helper` left, whoever ran it; built only if there is nothing.
 install: prefix := $(DESTDIR)$(PREFIX)

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `make bench`: what `vmig` takes for 100 to 100,000 sources, as whole processes.
+//! `make bench`: what `vmig` takes for 100 to 100,000 sources, as whole processes, and charts of what
+//! the devices take, which is measured in the VM (`tests/guest/src/bin/bench`).
 //!
 //! ```text
 //! vmig-bench run VMIG [SOURCES]     the table, up to that many sources
 //! vmig-bench generate SHAPE N       N documents on standard output
 //! vmig-bench peer FILE              the peer: the file as serde_json::Value, one thread
 //! vmig-bench pairwise FILE          init values of each document against each other document
+//! vmig-bench charts DIRECTORY       charts of DIRECTORY/devices.json, beside it
 //! vmig-bench time PROGRAM ARGS      runs it; what it took on standard error
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod chart;
 mod generate;
 mod measure;
 mod peer;
@@ -28,6 +31,7 @@ fn main() -> Result<()> {
             let n = n.parse().context("not a number")?;
             generate::write(shape.parse()?, n, &mut std::io::stdout().lock())
         }
+        ["charts", directory] => chart::draw_all(directory.as_ref()),
         ["peer", file] => peer::parse(file),
         ["pairwise", file] => peer::pairwise(file),
         ["time", program, args @ ..] => measure::time(program, args),

@@ -4,7 +4,7 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | `mode=tests`, `mode=demo`, `mode=shell` | what to run |
+//! | `mode=tests`, `mode=demo`, `mode=bench`, `mode=shell` | what to run |
 //! | `modules=NAME,...` | load them first, in this order |
 //! | `suites=NAME,...` | run these of `/tests` (or `kunit`); without it: all |
 //! | `filter=TEXT` | only tests whose name contains it |
@@ -20,6 +20,8 @@ pub(crate) enum Mode {
     Tests,
     /// `/bin/demo`.
     Demo,
+    /// `/bin/bench`, and the figures that it leaves.
+    Bench,
     /// A shell on the console, without a report.
     Shell,
 }
@@ -51,6 +53,7 @@ impl Plan {
             match word.split_once('=') {
                 Some(("mode", "tests")) => plan.mode = Mode::Tests,
                 Some(("mode", "demo")) => plan.mode = Mode::Demo,
+                Some(("mode", "bench")) => plan.mode = Mode::Bench,
                 Some(("mode", "shell")) => plan.mode = Mode::Shell,
                 Some(("modules", names)) => plan.modules = list(names),
                 Some(("suites", names)) => plan.suites = list(names),

@@ -28,6 +28,8 @@ const KUNIT: &str = "kunit";
 const KUNIT_RESULTS: &str = "/sys/kernel/debug/kunit";
 /// Which suites of modules run when they are loaded.
 const KUNIT_FILTER: &str = "/sys/module/kunit/parameters/filter_glob";
+/// Where the benchmarks leave their figures.
+const FIGURES: &str = "/run/bench.json";
 
 /// Does what `plan` says; true if all of it passed.
 pub(crate) fn run(plan: &Plan, report: &mut Report) -> io::Result<bool> {
@@ -48,6 +50,9 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> io::Result<bool> {
     if plan.mode == Mode::Demo {
         return program("demo", &mut Command::new("/bin/demo"), report);
     }
+    if plan.mode == Mode::Bench {
+        return bench(report);
+    }
     let suites = if plan.suites.is_empty() {
         all_suites()?
     } else {
@@ -63,6 +68,15 @@ pub(crate) fn run(plan: &Plan, report: &mut Report) -> io::Result<bool> {
             command.arg("--test-threads=1").args(&plan.filter);
             program(&name, &mut command, report)?
         };
+    }
+    Ok(passed)
+}
+
+/// Measures, and passes on what comes of it.
+fn bench(report: &mut Report) -> io::Result<bool> {
+    let passed = program("bench", Command::new("/bin/bench").arg(FIGURES), report)?;
+    if passed {
+        report.event(&format!("figures {}", fs::read_to_string(FIGURES)?))?;
     }
     Ok(passed)
 }

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cache;
 mod checks;
 mod console;
@@ -44,6 +45,7 @@ usage: cargo vmtest VERB
   faults PART            all statements for the faults with PART in their name
   selftest               runs that the harness has to judge as failed
   demo                   the demonstration
+  bench                  what the devices take, beside peers; figures in target/bench
   conform-mtty           the table in tests/CONFORMANCE.md anew
   shell                  a shell in the VM
 modules, boot, selftest, demo and shell take `--kernel debug` after their name
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         (["modules"], Some(flavor)) => verbs::modules(flavor),
         (["selftest"], Some(flavor)) => verbs::selftest(flavor),
         (["demo"], Some(flavor)) => verbs::demo(flavor),
+        (["bench"], Some(Flavor::Plain)) => verbs::bench(),
         (["conform-mtty"], Some(Flavor::Plain)) => verbs::conform_mtty(),
         (["shell"], Some(flavor)) => verbs::shell(flavor),
         _ => {

@@ -5,6 +5,7 @@
 
 use anyhow::Result;
 
+use crate::bench;
 use crate::checks;
 use crate::flavor::Flavor;
 use crate::jobs::{self, Job};
@@ -14,6 +15,7 @@ use crate::mtty;
 use crate::paths::Paths;
 use crate::report::Report;
 use crate::selftest;
+use crate::verdict::Judgement;
 use crate::vm::Parts;
 
 /// Everything.
@@ -183,17 +185,26 @@ pub(crate) fn modules(flavor: Flavor) -> Result<bool> {
 pub(crate) fn demo(flavor: Flavor) -> Result<bool> {
     let paths = Paths::find()?;
     let judgement = Parts::ensure(&paths, flavor)?.demo(&paths)?;
+    Ok(shown("demo", &judgement))
+}
+
+/// What the devices take.
+pub(crate) fn bench() -> Result<bool> {
+    let paths = Paths::find()?;
+    let (judgement, channel) = Parts::ensure(&paths, Flavor::Plain)?.bench(&paths)?;
+    Ok(shown("bench", &judgement) && bench::keep(&paths, &channel)?)
+}
+
+/// Says what is wrong with the run of a program that a person has watched; true if nothing is.
+fn shown(name: &str, judgement: &Judgement) -> bool {
     for line in &judgement.details {
         println!("{line}");
     }
     for problem in &judgement.problems {
-        println!("demo: {problem}");
+        println!("{name}: {problem}");
     }
-    Ok(judgement.problems.is_empty()
-        && judgement
-            .suites
-            .iter()
-            .all(|(_, counts)| counts.failed == 0))
+    let mut suites = judgement.suites.iter();
+    judgement.problems.is_empty() && suites.all(|(_, counts)| counts.failed == 0)
 }
 
 /// What the kernel's sample driver does, in `tests/CONFORMANCE.md`.

@@ -11,6 +11,7 @@
 //! exit NAME signal N          it was killed
 //! leaks N                     objects that kmemleak found unreferenced at the end
 //! taint N                     /proc/sys/kernel/tainted at the end
+//! figures JSON                what the benchmarks have measured, see [`crate::bench`]
 //! error TEXT                  init could not do what it should
 //! verdict passed|failed       the last line, exactly once
 //! ```
@@ -111,6 +112,8 @@ pub(crate) fn judge(channel: &str, wanted: &Wanted) -> Judgement {
                     .push(format!("the kernel is tainted: {rest}")),
             },
             "error" => result.problems.push(rest.to_owned()),
+            // Whoever has asked for them looks for them.
+            "figures" => {}
             "verdict" => verdicts.push(rest.to_owned()),
             _ => result
                 .problems

@@ -146,6 +146,18 @@ impl Parts {
             .explained())
     }
 
+    /// Runs the benchmarks; with what came over the report channel.
+    pub(crate) fn bench(&self, paths: &Paths) -> Result<(Judgement, String)> {
+        let wanted = Wanted {
+            suites: vec!["bench".to_owned()],
+            ..Wanted::default()
+        };
+        let words = vec!["mode=bench".to_owned()];
+        let run = self.run(paths, words, &wanted, Patience::USUAL, Screen::plain())?;
+        let channel = run.channel.clone();
+        Ok((run.explained(), channel))
+    }
+
     /// A run that is to fail: init does `what` wrong after a suite that passes.
     pub(crate) fn provoke(
         &self,
