@@ -2,13 +2,14 @@
 
 //! Interrupts: the client's eventfds, and `DEVICE_SET_IRQS`.
 //!
-//! The rules are those of the kernel module: INTx is a level that masks itself when it is signalled,
+//! The rules are those of the kernel module, but for an index that is not enabled, which can be
+//! disabled here: INTx is a level that masks itself when it is signalled,
 //! MSI and MSI-X have an eventfd for each vector. Files that come with a message take the place of
 //! the header's numbers; where none come, the vectors are bound to nobody, as with -1 there.
 //!
-//! An eventfd belongs to both ends, so nothing is changed about it. A client that fills or empties it
-//! in just the moment between poll(2) and write(2) or read(2) makes this server, which is its own,
-//! wait for it.
+//! An eventfd belongs to both ends. One that is bound is made one that does not block, so that nobody
+//! waits for a client that fills or empties it between poll(2) and write(2) or read(2). A client that
+//! makes it block again, which cannot be kept from it, may make this server, which is its own, wait.
 
 use std::{
     fs,
@@ -22,6 +23,11 @@ use std::{
 
 use nix::{
     errno::Errno,
+    fcntl::{
+        fcntl,
+        FcntlArg,
+        OFlag, //
+    },
     poll::{
         poll,
         PollFd,
@@ -47,7 +53,6 @@ use crate::message::{
         VFIO_IRQ_SET_DATA_EVENTFD,
         VFIO_IRQ_SET_DATA_NONE,
         VFIO_IRQ_SET_DATA_TYPE_MASK,
-        VFIO_PCI_ERR_IRQ_INDEX,
         VFIO_PCI_INTX_IRQ_INDEX,
         VFIO_PCI_MSIX_IRQ_INDEX,
         VFIO_PCI_MSI_IRQ_INDEX,
@@ -61,14 +66,20 @@ use crate::message::{
 struct Event(OwnedFd);
 
 impl Event {
-    /// Takes `file`, which must be an eventfd: to signal anything else could wait for ever.
+    /// Takes `file`, which must be an eventfd: to signal anything else could wait for ever. From here on
+    /// it does not block, at either end.
     fn new(file: OwnedFd) -> Result<Self, Errno> {
         let name = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
         match name {
-            Ok(name) if name.as_os_str() != "anon_inode:[eventfd]" => Err(Errno::EINVAL),
+            Ok(name) if name.as_os_str() != "anon_inode:[eventfd]" => return Err(Errno::EINVAL),
             // Where there is no /proc, the client is taken at its word.
-            Ok(_) | Err(_) => Ok(Self(file)),
+            Ok(_) | Err(_) => {}
         }
+        let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+        if !flags.contains(OFlag::O_NONBLOCK) {
+            fcntl(&file, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+        }
+        Ok(Self(file))
     }
 
     fn signal(&self) {
@@ -129,7 +140,10 @@ impl Set {
             && available
                 .checked_sub(header.start)
                 .is_some_and(|rest| header.count <= rest);
-        if small || header.flags & !known != 0 || !inside {
+        // To disable what is not enabled, or not there, is nothing, as in libvfio-user.
+        let nothing = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+        let off = (header.flags, header.start, header.count) == (nothing, 0, 0);
+        if small || header.flags & !known != 0 || !(inside || off) {
             return Err(Errno::EINVAL);
         }
         let start = usize::try_from(header.start).map_err(|_| Errno::EINVAL)?;
@@ -195,17 +209,16 @@ fn available(index: u32, irqs: Irqs) -> Result<u32, Errno> {
     }
 }
 
-/// Describes interrupt index `index`.
+/// Describes interrupt index `index`. Those without an interrupt are described, too, since `num_irqs`
+/// counts them and clients ask for each; QEMU warns of the index for errors that has none, no more.
 ///
 /// # Errors
 ///
-/// `EINVAL`: there is no such index; also for the errors of PCI Express, which no conventional device
-/// has: QEMU warns of a device that has the index, but no interrupt in it.
+/// `EINVAL`: there is no such index.
 pub(crate) fn info(index: u32, irqs: Irqs) -> Result<vfio_irq_info, Errno> {
     let count = available(index, irqs)?;
     let line = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
     let flags = match index {
-        VFIO_PCI_ERR_IRQ_INDEX => return Err(Errno::EINVAL),
         _ if count == 0 => 0,
         VFIO_PCI_INTX_IRQ_INDEX => line,
         _ => VFIO_IRQ_INFO_EVENTFD,
@@ -252,6 +265,7 @@ impl Interrupts {
             VFIO_PCI_INTX_IRQ_INDEX => self.intx.apply(set),
             VFIO_PCI_MSI_IRQ_INDEX => self.msi.apply(set, irqs.msi),
             VFIO_PCI_MSIX_IRQ_INDEX => self.msix.apply(set, irqs.msix),
+            _ if set.disables() => Ok(()),
             _ => Err(Errno::ENOTTY),
         }
     }
@@ -303,7 +317,7 @@ impl Intx {
     }
 
     fn apply(&mut self, set: Set) -> Result<(), Errno> {
-        if set.disables() && self.enabled {
+        if set.disables() {
             *self = Self {
                 level: self.level,
                 ..Self::default()
@@ -351,7 +365,7 @@ impl Vectors {
         if set.action != Action::Trigger {
             return Err(Errno::ENOTTY);
         }
-        if set.disables() && self.is_enabled() {
+        if set.disables() {
             self.0.clear();
             return Ok(());
         }

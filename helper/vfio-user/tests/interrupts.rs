@@ -16,6 +16,11 @@ use std::{
 
 use nix::{
     errno::Errno,
+    fcntl::{
+        fcntl,
+        FcntlArg,
+        OFlag, //
+    },
     sys::eventfd::{
         EfdFlags,
         EventFd, //
@@ -80,10 +85,19 @@ fn intx_masks_itself_until_it_is_unmasked() {
         (NONE | MASK, (0, 1)),
         (NONE | UNMASK, (0, 1)),
         (NONE | TRIGGER, (0, 1)),
-        (NONE | TRIGGER, (0, 0)),
     ] {
         let early = set(&mut client, INTX, flags, range, &[]);
         assert_eq!(early, Err(Errno::EINVAL), "not bound yet");
+    }
+    // There is nothing to disable, which is as good; only what is no index is an error.
+    for index in 0..5 {
+        for _ in 0..2 {
+            set(&mut client, index, NONE | TRIGGER, (0, 0), &[]).unwrap();
+        }
+    }
+    for (index, range) in [(5, (0, 0)), (u32::MAX, (0, 0)), (MSIX, (1, 0)), (3, (0, 1))] {
+        let refused = set(&mut client, index, NONE | TRIGGER, range, &[]);
+        assert_eq!(refused, Err(Errno::EINVAL), "{index} {range:?}");
     }
     set(&mut client, INTX, BIND, (0, 1), &[line.as_fd()]).unwrap();
     assert_eq!(count(&line), 0);
@@ -272,6 +286,8 @@ fn what_is_no_eventfd_is_refused() {
     let full = EventFd::from_flags(EfdFlags::EFD_CLOEXEC).unwrap();
     full.write(u64::MAX - 1).unwrap();
     set(&mut client, INTX, BIND, (0, 1), &[full.as_fd()]).unwrap();
+    let flags = OFlag::from_bits_retain(fcntl(full.as_fd(), FcntlArg::F_GETFL).unwrap());
+    assert!(flags.contains(OFlag::O_NONBLOCK), "not even by chance");
     thri(&mut client, true);
     set(&mut client, INTX, NONE | TRIGGER, (0, 1), &[]).unwrap();
     drop(client);
