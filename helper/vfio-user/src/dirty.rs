@@ -2,6 +2,10 @@
 
 //! Which of the client's pages the device has written: `VFIO_DEVICE_FEATURE_DMA_LOGGING_*`.
 //!
+//! It is kept in pages of [`PAGE`] bytes whatever a client would like, and reported in the pages that
+//! it asks for: what was logged in larger ones could not be taken out in part. A page of which a
+//! client asks for a part only is reported, and stays.
+//!
 //! As in the kernel module: bitmaps of [`LEAF_PAGES`] pages, made when the first of them is written.
 //! When there would be too many of them, the log gives up exactness, never truth: from then on all
 //! that is logged counts as written, until logging stops.
@@ -17,8 +21,9 @@ const LEAF_WORDS: usize = 64;
 /// Most bitmaps: 2 MiB.
 const LEAVES_MAX: usize = 4096;
 
-/// Smallest page size, in bytes.
-pub const PAGE_MIN: u64 = 4096;
+/// Size of the pages of the log, and of the smallest that it is reported in, in bytes.
+pub const PAGE: u64 = 4096;
+const PAGE_SHIFT: u32 = PAGE.trailing_zeros();
 
 /// Most ranges, as in the kernel.
 pub const RANGES_MAX: usize = 256;
@@ -53,6 +58,10 @@ impl Range {
         })
     }
 
+    fn contains(self, other: Self) -> bool {
+        self.first <= other.first && other.last <= self.last
+    }
+
     fn intersection(self, other: Self) -> Option<Self> {
         let first = self.first.max(other.first);
         let last = self.last.min(other.last);
@@ -69,38 +78,26 @@ type Leaf = [u64; LEAF_WORDS];
 /// There are at most [`LEAVES_MAX`] leaves, and none if `everything`.
 #[derive(Debug)]
 pub struct Log {
-    shift: u32,
     ranges: Vec<Range>,
     leaves: BTreeMap<u64, Leaf>,
     everything: bool,
 }
 
 impl Log {
-    /// A log of `ranges` in pages of `page_size` bytes, or [`PAGE_MIN`] where that is no power of two
-    /// or less.
+    /// A log of `ranges`.
     ///
     /// # Errors
     ///
     /// `E2BIG`: more than [`RANGES_MAX`] ranges.
-    pub fn new(ranges: Vec<Range>, page_size: u64) -> Result<Self, Errno> {
+    pub fn new(ranges: Vec<Range>) -> Result<Self, Errno> {
         if ranges.len() > RANGES_MAX {
             return Err(Errno::E2BIG);
         }
-        let page_size = match page_size {
-            size if size >= PAGE_MIN && size.is_power_of_two() => size,
-            _ => PAGE_MIN,
-        };
         Ok(Self {
-            shift: page_size.trailing_zeros(),
             ranges,
             leaves: BTreeMap::new(),
             everything: false,
         })
-    }
-
-    /// Size of the pages in bytes.
-    pub fn page_size(&self) -> u64 {
-        1_u64.wrapping_shl(self.shift)
     }
 
     /// Logs that the device has written `written`.
@@ -114,7 +111,7 @@ impl Log {
             .filter_map(|range| range.intersection(written))
             .collect();
         for part in parts {
-            let (first, last) = (self.page(part.first), self.page(part.last));
+            let (first, last) = (page(part.first), page(part.last));
             for key in first / LEAF_PAGES..=last / LEAF_PAGES {
                 if self.leaves.len() >= LEAVES_MAX && !self.leaves.contains_key(&key) {
                     self.everything = true;
@@ -133,30 +130,29 @@ impl Log {
         }
     }
 
-    /// Takes the first run of written pages in `wanted` out of the log, as addresses within `wanted`;
-    /// pages that are wanted in part only are cleared as a whole.
+    /// Takes the first run of written pages in `wanted` out of the log, as addresses within `wanted`.
+    /// Pages that are wanted in part only stay in it: something else in them may have been written.
     pub fn take(&mut self, wanted: Range) -> Option<Range> {
         if self.everything {
             let parts = self.ranges.iter().filter_map(|r| r.intersection(wanted));
             return parts.min_by_key(|part| part.first);
         }
-        let (first, last) = (self.page(wanted.first), self.page(wanted.last));
+        let (first, last) = (page(wanted.first), page(wanted.last));
         let keys = first / LEAF_PAGES..=last / LEAF_PAGES;
-        let shift = self.shift;
-        let within = self.page_size().saturating_sub(1);
         let mut empty = None;
         let mut found = None;
         for (key, leaf) in self.leaves.range_mut(keys) {
             let base = key.saturating_mul(LEAF_PAGES);
             let to = last.saturating_sub(base).min(LEAF_PAGES.saturating_sub(1));
-            let Some((start, end)) = take_run(leaf, first.saturating_sub(base), to) else {
+            let pages = |start: u64, end: u64| Range {
+                first: base.saturating_add(start).wrapping_shl(PAGE_SHIFT),
+                last: base.saturating_add(end).wrapping_shl(PAGE_SHIFT) | PAGE.saturating_sub(1),
+            };
+            let whole = |bit| wanted.contains(pages(bit, bit));
+            let Some((start, end)) = take_run(leaf, first.saturating_sub(base), to, whole) else {
                 continue;
             };
-            let address = |bit: u64| base.saturating_add(bit).wrapping_shl(shift);
-            let run = Range {
-                first: address(start),
-                last: address(end) | within,
-            };
+            let run = pages(start, end);
             found = run.intersection(wanted);
             empty = leaf.iter().all(|word| *word == 0).then_some(*key);
             break;
@@ -168,14 +164,14 @@ impl Log {
     }
 
     /// The bitmap of the written pages of `page_size` bytes in `wanted`, at most `most` bytes long;
-    /// the pages count as not written from then on.
+    /// the pages of the log that lie in `wanted` count as not written from then on.
     ///
     /// # Errors
     ///
-    /// `EINVAL`: a page size that is no power of two, or below [`PAGE_MIN`]; a bitmap longer than
-    /// `most`.
+    /// `EINVAL`: a page size that is no power of two, or below [`PAGE`]; a bitmap longer than
+    /// `most`. The log stays as it is then.
     pub fn report(&mut self, wanted: Range, page_size: u64, most: usize) -> Result<Vec<u8>, Errno> {
-        if page_size < PAGE_MIN || !page_size.is_power_of_two() {
+        if page_size < PAGE || !page_size.is_power_of_two() {
             return Err(Errno::EINVAL);
         }
         let shift = page_size.trailing_zeros();
@@ -206,10 +202,11 @@ impl Log {
         }
         Ok(bitmap)
     }
+}
 
-    fn page(&self, address: u64) -> u64 {
-        address.wrapping_shr(self.shift)
-    }
+/// Number of the page of an address.
+fn page(address: u64) -> u64 {
+    address.wrapping_shr(PAGE_SHIFT)
 }
 
 /// The word of a bit, and its mask.
@@ -219,14 +216,22 @@ fn word(leaf: &mut Leaf, bit: u64) -> Option<(&mut u64, u64)> {
     Some((leaf.get_mut(index)?, 1_u64.wrapping_shl(shift)))
 }
 
-/// Clears the first run of bits between `from` and `to`, both included, and says where it was.
-fn take_run(leaf: &mut Leaf, from: u64, to: u64) -> Option<(u64, u64)> {
+/// Finds the first run of bits between `from` and `to`, both included, and clears those of them that
+/// `clears` names.
+fn take_run(
+    leaf: &mut Leaf,
+    from: u64,
+    to: u64,
+    clears: impl Fn(u64) -> bool,
+) -> Option<(u64, u64)> {
     let mut run = None;
     for bit in from..=to {
         let set = word(leaf, bit).filter(|(word, mask)| **word & mask != 0);
         match (set, run) {
             (Some((word, mask)), _) => {
-                *word &= !mask;
+                if clears(bit) {
+                    *word &= !mask;
+                }
                 run = Some((run.map_or(bit, |(start, _)| start), bit));
             }
             (None, Some(_)) => break,
@@ -239,8 +244,6 @@ fn take_run(leaf: &mut Leaf, from: u64, to: u64) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const PAGE: u64 = 4096;
 
     fn pages(first: u64, count: u64) -> Range {
         Range::new(first * PAGE, count * PAGE).unwrap()
@@ -262,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_is_marked_is_reported_once() {
-        let mut log = Log::new(vec![pages(0, 0x1000), pages(0x8000, 0x8000)], PAGE).unwrap();
+        let mut log = Log::new(vec![pages(0, 0x1000), pages(0x8000, 0x8000)]).unwrap();
         log.mark(Range { first: 5, last: 5 });
         log.mark(pages(0x8fff, 3));
         log.mark(pages(0xfff, 2));
@@ -281,27 +284,38 @@ mod tests {
 
     #[test]
     fn page_sizes_differ() {
-        let mut log = Log::new(vec![Range::ALL], 1 << 16).unwrap();
+        let mut log = Log::new(vec![Range::ALL]).unwrap();
         log.mark(pages(17, 1));
         let bitmap = log.report(pages(8, 32), PAGE, 1 << 20).unwrap();
-        assert_eq!(set(&bitmap), (8..24).collect::<Vec<_>>());
+        assert_eq!(set(&bitmap), [9]);
         log.mark(pages(17, 1));
-        let bitmap = log.report(pages(0, 1 << 10), 1 << 20, 1 << 20).unwrap();
+        log.mark(pages(0x3ff, 1));
+        let bitmap = log.report(pages(0, 0x300), 1 << 20, 1 << 20).unwrap();
         assert_eq!(set(&bitmap), [0]);
-        for (asked, chosen) in [
-            (0, PAGE),
-            (2048, PAGE),
-            (4097, PAGE),
-            (1 << 63, 1 << 63),
-            (u64::MAX, PAGE),
-        ] {
-            assert_eq!(Log::new(vec![], asked).unwrap().page_size(), chosen);
-        }
+        // Of the same page of 1 MiB four times that, but not asked for yet.
+        let bitmap = log.report(pages(0x300, 0x100), 1 << 22, 8).unwrap();
+        assert_eq!(set(&bitmap), [0]);
+        let bitmap = log.report(pages(0, 0x400), 1 << 22, 8).unwrap();
+        assert_eq!(set(&bitmap), [0_usize; 0]);
+    }
+
+    #[test]
+    fn pages_that_are_wanted_in_part_stay() {
+        let mut log = Log::new(vec![Range::ALL]).unwrap();
+        log.mark(pages(0, 4));
+        let range = |first, last| Range { first, last };
+        let report = |log: &mut Log, range| set(&log.report(range, PAGE, 8).unwrap());
+        assert_eq!(report(&mut log, range(0, PAGE - 2)), [0]);
+        assert_eq!(report(&mut log, range(PAGE / 2, 3 * PAGE)), [0, 1, 2]);
+        assert_eq!(report(&mut log, range(PAGE + 5, PAGE + 5)), [0_usize; 0]);
+        assert_eq!(report(&mut log, pages(0, 8)), [0, 3]);
+        assert_eq!(report(&mut log, pages(0, 8)), [0_usize; 0]);
+        assert!(log.leaves.is_empty());
     }
 
     #[test]
     fn bounds() {
-        let mut log = Log::new(vec![Range::ALL], PAGE).unwrap();
+        let mut log = Log::new(vec![Range::ALL]).unwrap();
         for bad in [0, 1, 2048, 4097, u64::MAX] {
             assert_eq!(log.report(pages(0, 1), bad, 8), Err(Errno::EINVAL), "{bad}");
         }
@@ -310,7 +324,7 @@ mod tests {
         assert_eq!(log.report(Range::ALL, PAGE, 1 << 20), Err(Errno::EINVAL));
         assert_eq!(log.report(Range::ALL, 1 << 63, 8).unwrap().len(), 8);
         let many = vec![pages(0, 1); RANGES_MAX + 1];
-        assert_eq!(Log::new(many, PAGE).err(), Some(Errno::E2BIG));
+        assert_eq!(Log::new(many).err(), Some(Errno::E2BIG));
         assert_eq!(Range::new(5, 0), Err(Errno::EINVAL));
         assert_eq!(Range::new(5, u64::MAX), Err(Errno::EINVAL));
     }
@@ -321,14 +335,14 @@ mod tests {
             first: u64::MAX - (2 * PAGE - 1),
             last: u64::MAX,
         };
-        let mut log = Log::new(vec![top], PAGE).unwrap();
+        let mut log = Log::new(vec![top]).unwrap();
         log.mark(top);
         assert_eq!(set(&log.report(top, PAGE, 8).unwrap()), [0, 1]);
     }
 
     #[test]
     fn too_much_is_everything() {
-        let mut log = Log::new(vec![Range::ALL], PAGE).unwrap();
+        let mut log = Log::new(vec![Range::ALL]).unwrap();
         for leaf in 0..=LEAVES_MAX as u64 {
             log.mark(pages(leaf * LEAF_PAGES, 1));
         }

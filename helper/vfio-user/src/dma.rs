@@ -407,7 +407,7 @@ mod tests {
         maps.map(&first, Some(file.try_clone().unwrap().into()))
             .unwrap();
         maps.map(&map(0x8000, 0x2000, 3), None).unwrap();
-        let mut log = Log::new(vec![Range::ALL], PAGE).unwrap();
+        let mut log = Log::new(vec![Range::ALL]).unwrap();
         let mut far = Far::new();
         let data: Vec<u8> = (0..3000_u32).map(|n| (n % 251) as u8).collect();
         let memory = Memory::new(&maps, Some(&mut log), &mut far);

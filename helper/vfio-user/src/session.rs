@@ -35,6 +35,7 @@ use crate::{
             vfio_device_info,
             vfio_iommu_type1_dma_unmap,
             vfio_irq_info,
+            VFIO_DEVICE_FEATURE_SET as SET,
             VFIO_DEVICE_FLAGS_PCI,
             VFIO_DEVICE_FLAGS_RESET,
             VFIO_DMA_UNMAP_FLAG_ALL,
@@ -43,9 +44,11 @@ use crate::{
         },
         Command,
         DmaMap,
+        Feature,
         Message,
         Version,
-        Wire, //
+        Wire,
+        NO_REPLY, //
     },
     server::Shared,
     version::{
@@ -134,6 +137,7 @@ impl<'a, D: Device> Session<'a, D> {
         }
         let command = Command::try_from(message.header.command)?;
         let body = message.body.as_slice();
+        let wanted = message.header.flags & NO_REPLY == 0;
         let takes = match command {
             Command::DmaMap => 1,
             Command::SetIrqs => usize::MAX,
@@ -143,22 +147,29 @@ impl<'a, D: Device> Session<'a, D> {
             return Err(Errno::EINVAL);
         }
         if command == Command::Version {
-            return self.version(body);
+            return self.version(body, wanted);
         }
         let client = self.client.ok_or(Errno::EINVAL)?;
+        // They take away what they answer with, which nobody would see.
+        if !wanted && matches!(command, Command::Feature | Command::MigDataRead) {
+            let sets = Feature::split(body).is_ok_and(|(head, _)| head.flags & SET != 0);
+            if command == Command::MigDataRead || !sets {
+                return Err(Errno::EINVAL);
+            }
+        }
         let reply = match command {
             Command::DmaMap => self.dma_map(body, files),
             Command::DmaUnmap => self.dma_unmap(body),
             Command::GetInfo => info(body),
-            Command::GetRegionInfo => self.region_info(body),
+            Command::GetRegionInfo => self.region_info(body, &client),
             Command::GetRegionIoFds => regions::io_fds(body),
             Command::GetIrqInfo => self.irq_info(body),
             Command::SetIrqs => {
                 let irqs = self.engine.device().irqs();
                 self.irqs.set(body, files, irqs).map(|()| Reply::default())
             }
-            Command::RegionRead => self.region_read(body, &client),
-            Command::RegionWrite => self.region_write(body, &client),
+            Command::RegionRead => self.region_read(body),
+            Command::RegionWrite => self.region_write(body),
             Command::RegionWriteMulti => self.region_write_multi(body),
             Command::Reset => {
                 if !body.is_empty() {
@@ -167,9 +178,9 @@ impl<'a, D: Device> Session<'a, D> {
                 self.engine.reset();
                 Ok(Reply::default())
             }
-            Command::Feature => self.feature(body, &client),
+            Command::Feature => self.feature(body),
             Command::MigDataRead => self.data_read(body, &client),
-            Command::MigDataWrite => self.data_write(body, &client),
+            Command::MigDataWrite => self.data_write(body),
             Command::Version | Command::DmaRead | Command::DmaWrite => Err(Errno::EINVAL),
         };
         self.settle();
@@ -186,7 +197,8 @@ impl<'a, D: Device> Session<'a, D> {
         }
     }
 
-    fn version(&mut self, body: &[u8]) -> Result<Reply, Errno> {
+    /// Without a reply there is nothing that a socket could go with.
+    fn version(&mut self, body: &[u8], wanted: bool) -> Result<Reply, Errno> {
         let (proposed, client) = version::parse(body)?;
         if self.client.is_some() || proposed.major != version::MAJOR {
             return Err(Errno::EINVAL);
@@ -195,7 +207,7 @@ impl<'a, D: Device> Session<'a, D> {
         ours.write_multiple &= client.write_multiple;
         ours.twin_socket = false;
         let mut file = None;
-        if client.twin_socket && client.max_msg_fds > 0 {
+        if wanted && client.twin_socket && client.max_msg_fds > 0 {
             // Without one, commands go where all goes.
             if let Ok((here, there)) = UnixStream::pair() {
                 ours.twin_socket = true;

@@ -77,7 +77,8 @@ impl Capabilities {
         }
     }
 
-    /// `count` bytes, if the other end takes as many and we do.
+    /// `count` bytes, if who has these capabilities takes as many and we do. It is the receiver of a
+    /// transfer's command whose limit counts: [`Capabilities::ours`] for what a client sends.
     ///
     /// # Errors
     ///

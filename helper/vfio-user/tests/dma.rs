@@ -38,8 +38,11 @@ use vmig_vfio_user::{
     },
     dirty::Range,
     message::{
+        uapi::*,
         Command,
         DmaMap,
+        Feature,
+        Wire as _,
         ERROR,
         NO_REPLY, //
     },
@@ -125,7 +128,12 @@ impl Bench {
 
     /// Has the device read 4 bytes; the next that `raw` receives is the command for it.
     fn read(&self, raw: &mut Raw) {
-        self.todo.send(Job::Read(0x10000, 4)).unwrap();
+        self.ask(raw, Job::Read(0x10000, 4));
+    }
+
+    /// Has the device do a job, which takes a command to the client.
+    fn ask(&self, raw: &mut Raw, job: Job) {
+        self.todo.send(job).unwrap();
         // The device works from the first write on.
         raw.send(&bytes(Command::RegionWrite.number(), 0, NO_REPLY, &[]));
     }
@@ -286,10 +294,7 @@ fn bad_answers_end_the_connection_or_the_access() {
     ];
     for (name, reply, goes_on) in rows {
         let mut raw = bench.running.greeted();
-        let body = {
-            use vmig_vfio_user::message::Wire;
-            map(0x10000, PAGE, 0).bytes()
-        };
+        let body = map(0x10000, PAGE, 0).bytes();
         assert_eq!(raw.errno(Command::DmaMap, &body), 0);
         bench.read(&mut raw);
         let (asked, body) = raw.receive();
@@ -307,7 +312,6 @@ fn bad_answers_end_the_connection_or_the_access() {
 
 #[test]
 fn a_client_that_leaves_while_it_is_asked() {
-    use vmig_vfio_user::message::Wire;
     let bench = Bench::new();
     for leaves_early in [true, false] {
         let mut raw = bench.running.greeted();
@@ -340,6 +344,43 @@ fn a_client_that_leaves_while_it_is_asked() {
     let mut client = bench.running.connect();
     assert_eq!(bench.job(&mut client, Job::Read(0x10000, 4)), None);
     drop(client);
+    bench.running.finish();
+}
+
+#[test]
+fn a_report_that_nobody_wants_takes_nothing() {
+    let bench = Bench::new();
+    let mut raw = bench.running.greeted();
+    let start = [
+        Feature {
+            argsz: 4096,
+            flags: VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START,
+        }
+        .bytes(),
+        vec![0; 16],
+    ];
+    assert_eq!(raw.errno(Command::Feature, &start.concat()), 0);
+    assert_eq!(
+        raw.errno(Command::DmaMap, &map(0x10000, PAGE, 0).bytes()),
+        0
+    );
+    bench.ask(&mut raw, Job::Write(0x10000, vec![1]));
+    let (asked, _) = raw.receive();
+    // Whether it was done or not: the page counts as written.
+    raw.send(&bytes(asked.command, asked.id, 1 | ERROR, &[]));
+    assert_eq!(bench.done.recv().unwrap(), None);
+    let flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT;
+    let report = vfio_device_feature_dma_logging_report {
+        iova: 0x10000,
+        length: PAGE,
+        page_size: PAGE,
+        ..Default::default()
+    };
+    let body = [Feature { argsz: 40, flags }.bytes(), report.bytes()].concat();
+    raw.send(&bytes(Command::Feature.number(), 9, NO_REPLY, &body));
+    let (header, answer) = raw.call(Command::Feature.number(), &body);
+    assert_eq!((header.error, answer[32]), (0, 1));
+    drop(raw);
     bench.running.finish();
 }
 
@@ -391,6 +432,36 @@ fn writes_are_logged() {
         let refused = client.logging_report(address, length, page);
         assert_eq!(errno(refused), Errno::EINVAL, "{address} {length} {page}");
     }
+    // Room is looked at before anything is taken: nothing is lost by asking how much it takes.
+    bench.job(&mut client, Job::Write(0x13000, vec![1; 1]));
+    let request = |argsz: u32, flags: u32| {
+        let report = vfio_device_feature_dma_logging_report {
+            iova: 0x10000,
+            length: 16 * PAGE,
+            page_size: PAGE,
+            ..Default::default()
+        };
+        [Feature { argsz, flags }.bytes(), report.bytes()].concat()
+    };
+    let get = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT;
+    for argsz in [8, 31, 32, 39] {
+        let reply = client.call(Command::Feature, &request(argsz, get), &[]);
+        assert_eq!(errno(reply.map(|reply| reply.body)), Errno::EINVAL);
+    }
+    let bitmap = report(&mut client).unwrap();
+    assert_eq!(u64::from_ne_bytes(bitmap.try_into().unwrap()), 8);
+    // Any page size that was wished for at the start, and any at the end.
+    client.logging_stop().unwrap();
+    assert_eq!(client.logging_start(2 << 20, &[]).unwrap(), PAGE);
+    bench.job(&mut client, Job::Write(0x1f000, vec![1; 1]));
+    let mut coarse = |address, length| {
+        let bitmap = client.logging_report(address, length, 2 << 20).unwrap();
+        u64::from_ne_bytes(bitmap.try_into().unwrap())
+    };
+    assert_eq!(coarse(0x10000, PAGE), 0, "not that one");
+    assert_eq!(coarse(0x1f800, PAGE / 2), 1, "in part");
+    assert_eq!(coarse(0x10000, 16 * PAGE), 1, "as a whole");
+    assert_eq!(coarse(0x10000, 16 * PAGE), 0, "once");
     // The log of one client is not that of the next.
     drop(client);
     let mut client = bench.running.connect();

@@ -4,7 +4,10 @@
 
 use std::{
     fs::File,
-    os::unix::fs::FileExt as _, //
+    os::unix::{
+        fs::FileExt as _,
+        net::UnixStream, //
+    },
 };
 
 use nix::sys::memfd::{
@@ -18,6 +21,8 @@ use vmig_vfio_user::{
         Command,
         Wire, //
     },
+    version::Capabilities,
+    Client,
     Server,
     Shared, //
 };
@@ -81,20 +86,42 @@ fn parts_of_a_region() {
         .map(|area| (area.offset, area.size))
         .collect();
     assert_eq!(areas, [(0, 0x1000), (0x2000, 0x2000)]);
-    // Less room than that: the reply says how much it takes.
-    let request = vfio_region_info {
-        argsz: 79,
-        index: BAR2,
-        ..Default::default()
+    // Less room than that: the reply says how much it takes, and that nothing is there yet.
+    for argsz in [32, 79] {
+        let request = vfio_region_info {
+            argsz,
+            index: BAR2,
+            ..Default::default()
+        };
+        let reply = client
+            .call(Command::GetRegionInfo, &request.bytes(), &[])
+            .unwrap();
+        let short = vfio_region_info::decode(&reply.body).unwrap();
+        assert_eq!(
+            (reply.body.len(), short.argsz, short.cap_offset),
+            (32, 80, 0)
+        );
+        assert_eq!(short.flags & VFIO_REGION_INFO_FLAG_CAPS, 0, "{argsz}");
+        assert_ne!(short.flags & VFIO_REGION_INFO_FLAG_MMAP, 0);
+        assert!(reply.files.is_empty(), "it comes with the rest");
+    }
+    drop(client);
+    running.finish();
+}
+
+#[test]
+fn who_takes_no_file_maps_nothing() {
+    let (running, _) = toy(&[]);
+    let socket = UnixStream::connect(&running.path).unwrap();
+    let none = Capabilities {
+        max_msg_fds: 0,
+        twin_socket: false,
+        ..Capabilities::ours()
     };
-    let reply = client
-        .call(Command::GetRegionInfo, &request.bytes(), &[])
-        .unwrap();
-    let short = vfio_region_info::decode(&reply.body).unwrap();
-    assert_eq!(
-        (reply.body.len(), short.argsz, short.cap_offset),
-        (32, 80, 0)
-    );
+    let mut client = Client::new(socket, &none).unwrap();
+    let (info, _, file) = client.region_info(BAR2).unwrap();
+    assert_eq!(info.flags & VFIO_REGION_INFO_FLAG_MMAP, 0);
+    assert!(file.is_none());
     drop(client);
     running.finish();
 }

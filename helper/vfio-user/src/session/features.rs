@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     dirty::{
+        self,
         Log,
         Range, //
     },
@@ -79,7 +80,7 @@ fn state(number: u32) -> Result<State, Errno> {
 
 impl<D: Device> Session<'_, D> {
     /// `DEVICE_FEATURE`.
-    pub(super) fn feature(&mut self, body: &[u8], client: &Capabilities) -> Result<Reply, Errno> {
+    pub(super) fn feature(&mut self, body: &[u8]) -> Result<Reply, Errno> {
         let (request, data) = Feature::split(body)?;
         let both = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
         let known = VFIO_DEVICE_FEATURE_MASK | both | VFIO_DEVICE_FEATURE_PROBE;
@@ -93,7 +94,7 @@ impl<D: Device> Session<'_, D> {
             return Ok(body.to_vec().into());
         }
         let answer = match method {
-            VFIO_DEVICE_FEATURE_GET => self.feature_get(feature, data, client)?,
+            VFIO_DEVICE_FEATURE_GET => self.feature_get(feature, data, request.argsz)?,
             VFIO_DEVICE_FEATURE_SET => {
                 // What does not fit must not be done and then not be told.
                 if short(request.argsz, body.len()) {
@@ -116,12 +117,7 @@ impl<D: Device> Session<'_, D> {
         Ok(reply.into())
     }
 
-    fn feature_get(
-        &mut self,
-        feature: u32,
-        data: &[u8],
-        client: &Capabilities,
-    ) -> Result<Vec<u8>, Errno> {
+    fn feature_get(&mut self, feature: u32, data: &[u8], argsz: u32) -> Result<Vec<u8>, Errno> {
         match feature {
             VFIO_DEVICE_FEATURE_MIGRATION => Ok(vfio_device_feature_migration {
                 flags: u64::from(VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY),
@@ -136,7 +132,7 @@ impl<D: Device> Session<'_, D> {
                 stop_copy_length: self.engine.data_size(),
             }
             .bytes()),
-            VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT => self.report(data, client),
+            VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT => self.report(data, argsz),
             _ => Err(Errno::ENOTTY),
         }
     }
@@ -178,9 +174,9 @@ impl<D: Device> Session<'_, D> {
         if ranges.is_empty() {
             ranges.push(Range::ALL);
         }
-        let log = Log::new(ranges, control.page_size)?;
+        let log = Log::new(ranges)?;
         let mut answer = Control {
-            page_size: log.page_size(),
+            page_size: dirty::PAGE,
             ..control
         }
         .bytes();
@@ -189,13 +185,16 @@ impl<D: Device> Session<'_, D> {
         Ok(answer)
     }
 
-    fn report(&mut self, data: &[u8], client: &Capabilities) -> Result<Vec<u8>, Errno> {
+    /// Nothing is taken out of the log for a reply that has no room in `argsz`.
+    fn report(&mut self, data: &[u8], argsz: u32) -> Result<Vec<u8>, Errno> {
         type Report = vfio_device_feature_dma_logging_report;
         let (request, _) = Report::split(data)?;
         let log = self.log.as_mut().ok_or(Errno::EINVAL)?;
         let range = Range::new(request.iova, request.length)?;
-        let most = usize::try_from(client.max_data_xfer_size).unwrap_or(DATA_MAX);
-        let bitmap = log.report(range, request.page_size, most.min(DATA_MAX))?;
+        let head = Feature::LEN.saturating_add(Report::LEN);
+        let room = usize::try_from(argsz).map_err(|_| Errno::EINVAL)?;
+        let room = room.checked_sub(head).ok_or(Errno::EINVAL)?;
+        let bitmap = log.report(range, request.page_size, room.min(DATA_MAX))?;
         let mut answer = request.bytes();
         answer.extend(bitmap);
         Ok(answer)
@@ -235,13 +234,9 @@ impl<D: Device> Session<'_, D> {
     }
 
     /// `MIG_DATA_WRITE`.
-    pub(super) fn data_write(
-        &mut self,
-        body: &[u8],
-        client: &Capabilities,
-    ) -> Result<Reply, Errno> {
+    pub(super) fn data_write(&mut self, body: &[u8]) -> Result<Reply, Errno> {
         let (request, mut data) = MigData::split(body)?;
-        if client.transfer(request.size.into())? != data.len() {
+        if Capabilities::ours().transfer(request.size.into())? != data.len() {
             return Err(Errno::EINVAL);
         }
         let session = self.transfer(Direction::Resume)?;

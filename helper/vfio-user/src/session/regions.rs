@@ -70,8 +70,13 @@ pub(super) fn io_fds(body: &[u8]) -> Result<Reply, Errno> {
 }
 
 impl<D: Device> Session<'_, D> {
-    /// `DEVICE_GET_REGION_INFO`. A reply that has no room for the capabilities says how much it takes.
-    pub(super) fn region_info(&mut self, body: &[u8]) -> Result<Reply, Errno> {
+    /// `DEVICE_GET_REGION_INFO`. A reply that has no room for the capabilities says how much it takes,
+    /// and has no file either: it will be asked for again. A client that takes no file maps nothing.
+    pub(super) fn region_info(
+        &mut self,
+        body: &[u8],
+        client: &Capabilities,
+    ) -> Result<Reply, Errno> {
         let (asked, _) = vfio_region_info::split(body)?;
         if short(asked.argsz, vfio_region_info::LEN) {
             return Err(Errno::EINVAL);
@@ -89,7 +94,7 @@ impl<D: Device> Session<'_, D> {
                 info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
             }
             let shared = self.shared.iter().find(|shared| shared.region == region);
-            if let Some(shared) = shared.filter(|_| found.mmap) {
+            if let Some(shared) = shared.filter(|_| found.mmap && client.max_msg_fds > 0) {
                 info.flags |= VFIO_REGION_INFO_FLAG_MMAP;
                 info.offset = shared.offset;
                 caps = sparse(shared);
@@ -100,10 +105,12 @@ impl<D: Device> Session<'_, D> {
         let full = vfio_region_info::LEN.saturating_add(caps.len());
         info.argsz = u32::try_from(full).map_err(|_| Errno::EINVAL)?;
         if !caps.is_empty() {
-            info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
             if short(asked.argsz, full) {
                 caps.clear();
+                file = None;
             } else {
+                // Not without them: QEMU takes the flag for their being there.
+                info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
                 info.cap_offset = u32::try_from(vfio_region_info::LEN).unwrap_or(u32::MAX);
             }
         }
@@ -113,13 +120,9 @@ impl<D: Device> Session<'_, D> {
     }
 
     /// `REGION_READ`.
-    pub(super) fn region_read(
-        &mut self,
-        body: &[u8],
-        client: &Capabilities,
-    ) -> Result<Reply, Errno> {
+    pub(super) fn region_read(&mut self, body: &[u8]) -> Result<Reply, Errno> {
         let (access, rest) = RegionAccess::split(body)?;
-        let count = client.transfer(access.count.into())?;
+        let count = Capabilities::ours().transfer(access.count.into())?;
         if !rest.is_empty() {
             return Err(Errno::EINVAL);
         }
@@ -133,21 +136,18 @@ impl<D: Device> Session<'_, D> {
     }
 
     /// `REGION_WRITE`.
-    pub(super) fn region_write(
-        &mut self,
-        body: &[u8],
-        client: &Capabilities,
-    ) -> Result<Reply, Errno> {
+    pub(super) fn region_write(&mut self, body: &[u8]) -> Result<Reply, Errno> {
         let (access, data) = RegionAccess::split(body)?;
-        if client.transfer(access.count.into())? != data.len() {
+        if Capabilities::ours().transfer(access.count.into())? != data.len() {
             return Err(Errno::EINVAL);
         }
         self.write(access.region, access.offset, data)?;
         Ok(access.bytes().into())
     }
 
-    /// `REGION_WRITE_MULTI`. It stops at the first write that fails; the reply counts those before, and
-    /// is an error only if there are none.
+    /// `REGION_WRITE_MULTI`. The writes have nothing to do with each other, so one that fails does not
+    /// keep the rest from being done; the reply counts those that were, and is an error only if there
+    /// are none.
     pub(super) fn region_write_multi(&mut self, body: &[u8]) -> Result<Reply, Errno> {
         let (WriteCount { count }, mut rest) = WriteCount::split(body)?;
         let len = usize::try_from(count).ok();
@@ -156,6 +156,7 @@ impl<D: Device> Session<'_, D> {
             return Err(Errno::EINVAL);
         }
         let mut done = WriteCount::default();
+        let mut failed = None;
         while !rest.is_empty() {
             let (write, after) = RegionWrite::split(rest)?;
             let data = write.data.to_ne_bytes();
@@ -168,12 +169,14 @@ impl<D: Device> Session<'_, D> {
             };
             match result {
                 Ok(()) => done.count = done.count.saturating_add(1),
-                Err(errno) if done.count == 0 => return Err(errno),
-                Err(_) => break,
+                Err(errno) => failed = failed.or(Some(errno)),
             }
             rest = after;
         }
-        Ok(done.bytes().into())
+        match failed {
+            Some(errno) if done.count == 0 => Err(errno),
+            _ => Ok(done.bytes().into()),
+        }
     }
 
     fn write(&mut self, index: u32, at: u64, data: &[u8]) -> Result<(), Errno> {
