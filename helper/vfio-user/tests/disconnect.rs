@@ -138,7 +138,7 @@ fn at_every_byte_of_a_session() {
 
 #[test]
 fn at_every_byte_of_a_stream() {
-    let named = |(name, stream): (String, _)| name.contains("full").then_some(stream);
+    let named = |(name, stream): (String, _)| name.contains("serial-1.0-full").then_some(stream);
     let stream: Vec<u8> = streams().into_iter().find_map(named).unwrap();
     let running = serial(FULL);
     let mut client = running.connect();
