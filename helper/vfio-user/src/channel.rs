@@ -130,7 +130,7 @@ pub struct Channel {
     /// How long sending may stand still; without it, for ever.
     patience: Option<Duration>,
     incoming: Incoming,
-    control: Vec<u8>,
+    control: Vec<u64>,
     scrap: Vec<u8>,
 }
 
@@ -185,11 +185,11 @@ impl Channel {
         self.receive_until(self.deadline())
     }
 
-    /// Receives the next message, waiting no longer than `until`.
+    /// Receives the next message, waiting no longer than `until`, however much of it comes meanwhile.
     ///
     /// # Errors
     ///
-    /// As [`Channel::receive`].
+    /// As [`Channel::receive`]. After [`Fault::Timeout`] it may go on: what came is kept.
     pub fn receive_until(&mut self, until: Option<Instant>) -> Result<Message, Fault> {
         loop {
             if let Some(message) = self.try_receive()? {
@@ -271,6 +271,21 @@ impl Channel {
         body: &[u8],
         files: &[BorrowedFd<'_>],
     ) -> Result<(), Fault> {
+        self.send_until(header, body, files, self.deadline())
+    }
+
+    /// Sends a message, waiting no longer than `until`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`].
+    pub fn send_until(
+        &mut self,
+        header: Header,
+        body: &[u8],
+        files: &[BorrowedFd<'_>],
+        until: Option<Instant>,
+    ) -> Result<(), Fault> {
         let size = Header::LEN.saturating_add(body.len());
         let size = u32::try_from(size).map_err(|_| Errno::EMSGSIZE)?;
         let head = Header { size, ..header }.bytes();
@@ -278,7 +293,6 @@ impl Channel {
         let rights = [ControlMessage::ScmRights(&numbers)];
         let mut rights = if files.is_empty() { &[][..] } else { &rights };
         let (mut head, mut body) = (head.as_slice(), body);
-        let until = self.deadline();
         while !(head.is_empty() && body.is_empty()) {
             let pieces = [IoSlice::new(head), IoSlice::new(body)];
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
@@ -310,6 +324,10 @@ impl Channel {
 
     /// Waits until the socket is ready for `events`, or has failed.
     fn wait(&self, events: PollFlags, until: Option<Instant>) -> Result<(), Fault> {
+        // A little now and then is not what is waited for.
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Err(Fault::Timeout);
+        }
         let mut files = vec![PollFd::new(self.socket.as_fd(), events)];
         if let Some(stop) = &self.stop {
             files.push(PollFd::new(stop.as_fd(), PollFlags::POLLIN));

@@ -3,9 +3,16 @@
 //! Where clients come from: a socket that is made, or one that is there.
 
 use std::{
-    fs, io,
+    fs::{
+        self,
+        File, //
+    },
+    io,
     os::{
-        fd::OwnedFd,
+        fd::{
+            AsRawFd as _,
+            OwnedFd, //
+        },
         unix::{
             fs::{
                 FileTypeExt as _,
@@ -21,15 +28,32 @@ use std::{
         Path,
         PathBuf, //
     },
+    thread,
+    time::{
+        Duration,
+        Instant, //
+    },
 };
 
-use nix::sys::socket::{
-    getsockopt,
-    sockopt::{
-        AcceptConn,
-        SockType as TypeOf, //
+use nix::{
+    errno::Errno,
+    fcntl::{
+        Flock,
+        FlockArg, //
     },
-    SockType,
+    sys::socket::{
+        connect,
+        getsockopt,
+        socket,
+        sockopt::{
+            AcceptConn,
+            SockType as TypeOf, //
+        },
+        AddressFamily,
+        SockFlag,
+        SockType,
+        UnixAddr, //
+    },
 };
 
 use super::{
@@ -38,6 +62,9 @@ use super::{
     Failure, //
 };
 use crate::files::inherited;
+
+/// How long another program may keep the directory of a socket locked.
+const LOCKED_MAX: Duration = Duration::from_secs(5);
 
 /// A socket.
 #[derive(Debug)]
@@ -74,13 +101,11 @@ impl Endpoint {
 
 /// Makes a socket. One that nobody listens to any more is replaced; every other file is left alone.
 fn listen(path: &Path) -> io::Result<Endpoint> {
+    // Between the look and the removal, nobody else is to have made a new one.
+    let _alone = lock(path)?;
     let is_socket = |found: fs::Metadata| found.file_type().is_socket();
-    if fs::symlink_metadata(path).is_ok_and(is_socket) {
-        if let Err(error) = UnixStream::connect(path) {
-            if error.kind() == io::ErrorKind::ConnectionRefused {
-                fs::remove_file(path)?;
-            }
-        }
+    if fs::symlink_metadata(path).is_ok_and(is_socket) && is_stale(path)? {
+        fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
     let found = fs::symlink_metadata(path)?;
@@ -92,6 +117,33 @@ fn listen(path: &Path) -> io::Result<Endpoint> {
         listener,
         _name: Some(name),
     })
+}
+
+/// Locks the directory of a socket against programs that begin there, too; nothing if it cannot be
+/// read.
+fn lock(path: &Path) -> io::Result<Option<Flock<File>>> {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    let Ok(mut directory) = File::open(parent.unwrap_or(Path::new("."))) else {
+        return Ok(None);
+    };
+    let begin = Instant::now();
+    loop {
+        match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err((back, Errno::EAGAIN)) if begin.elapsed() < LOCKED_MAX => directory = back,
+            Err((_, errno)) => return Err(errno.into()),
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether nobody listens to a socket. One with more clients waiting than it takes is none of those,
+/// and is not waited for.
+fn is_stale(path: &Path) -> io::Result<bool> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let found = connect(probe.as_raw_fd(), &UnixAddr::new(path)?);
+    Ok(found == Err(Errno::ECONNREFUSED))
 }
 
 /// Takes over a socket that the program was started with.
