@@ -5,7 +5,12 @@
 //! A mapping that comes with a file is read and written through that file with pread(2) and
 //! pwrite(2), and one without by messages. Nothing is ever mapped into this process: a client that
 //! shortens its file gets an error, and no signal ends the server; and what a device reads is a copy
-//! that nobody changes under it.
+//! that nobody changes under it. What a device writes beyond the end of such a file makes it longer.
+//!
+//! What cannot be read or written through its file is left to messages. That is so for the writes to
+//! every file of hugetlbfs, which has no write(2): to map them for that long is deliberately not done.
+//! A client that gives a file with each mapping, and no socket for commands to it, may not know any:
+//! it is sent none, and such an access fails.
 
 use std::{
     cell::RefCell,
@@ -40,6 +45,9 @@ use crate::{
 
 /// Alignment of mappings, in bytes.
 pub const PAGE: u64 = 4096;
+
+/// How a file should be used: by mmap(2), or as it is here. libvfio-user knows these flags.
+const HINTS: u32 = 1 << 2 | 1 << 3;
 
 /// Most mappings.
 pub const MAPS_MAX: usize = 65535;
@@ -88,6 +96,8 @@ struct Map {
 pub struct Maps {
     maps: BTreeMap<u64, Map>,
     files: usize,
+    /// Something was mapped without a file, so that the client knows of messages.
+    knows_messages: bool,
 }
 
 impl Maps {
@@ -95,23 +105,25 @@ impl Maps {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: not aligned, empty, unknown flags or none, a file that is no regular one or shorter
-    /// than the mapping; `EEXIST`: something is mapped there; `ENOSPC`: [`MAPS_MAX`].
+    /// `EINVAL`: not aligned, empty, unknown flags; `EEXIST`: something is mapped there; `ENOSPC`:
+    /// [`MAPS_MAX`]. A file that is of no use, since it is no regular one, cannot be read or is shorter
+    /// than the mapping, is none: to use it is for the server to choose.
     pub fn map(&mut self, map: &DmaMap, file: Option<OwnedFd>) -> Result<(), Errno> {
-        let known = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
+        let known = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE | HINTS;
         let aligned = map.address % PAGE == 0 && map.size % PAGE == 0;
-        if map.flags & !known != 0 || map.flags == 0 || !aligned {
+        if map.flags & !known != 0 || !aligned {
             return Err(Errno::EINVAL);
         }
         let range = Range::new(map.address, map.size)?;
-        let file = file.map(|file| check(file, map)).transpose()?;
         if self.covered(range).next().is_some() {
             return Err(Errno::EEXIST);
         }
         if self.maps.len() >= MAPS_MAX {
             return Err(Errno::ENOSPC);
         }
+        self.knows_messages |= file.is_none();
         let file = file.filter(|_| self.files < FILES_KEPT);
+        let file = file.and_then(|file| usable(file, map));
         self.files = self.files.saturating_add(usize::from(file.is_some()));
         let map = Map {
             size: map.size,
@@ -139,7 +151,13 @@ impl Maps {
 
     /// Removes all of them.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.maps.clear();
+        self.files = 0;
+    }
+
+    /// Whether the client has ever mapped something without a file.
+    pub fn knows_messages(&self) -> bool {
+        self.knows_messages
     }
 
     /// Number of mappings.
@@ -177,16 +195,15 @@ impl Maps {
     }
 }
 
-/// Judges a file that comes with a mapping.
-fn check(file: OwnedFd, map: &DmaMap) -> Result<(File, u64), Errno> {
+/// A file that comes with a mapping, if it can be used for it.
+fn usable(file: OwnedFd, map: &DmaMap) -> Option<(File, u64)> {
     let file = File::from(file);
-    let found = file.metadata().map_err(|_| Errno::EINVAL)?;
-    let end = map.offset.checked_add(map.size);
-    let whole = end.is_some_and(|end| end <= found.len() && i64::try_from(end).is_ok());
-    if !found.is_file() || !whole {
-        return Err(Errno::EINVAL);
-    }
-    Ok((file, map.offset))
+    let found = file.metadata().ok().filter(|found| found.is_file())?;
+    let end = map.offset.checked_add(map.size)?;
+    let whole = end <= found.len() && i64::try_from(end).is_ok();
+    // Not so one that was opened for writing only, or whose memory is the guest's alone.
+    let readable = || file.read_exact_at(&mut [0], map.offset).is_ok();
+    (whole && readable()).then_some((file, map.offset))
 }
 
 /// The client's memory for the length of one piece of work of the device. An access may go over
@@ -202,6 +219,30 @@ struct Ways<'a> {
     messages: &'a mut dyn Messages,
 }
 
+impl Ways<'_> {
+    /// The largest pieces of messages; a client that takes no byte at once would be asked for ever.
+    fn largest(&self) -> Result<usize, BusFault> {
+        let largest = self.messages.largest().min(DATA_MAX);
+        (largest > 0).then_some(largest).ok_or(BusFault)
+    }
+
+    fn read(&mut self, mut address: u64, out: &mut [u8]) -> Result<(), BusFault> {
+        for piece in out.chunks_mut(self.largest()?) {
+            self.messages.read(address, piece)?;
+            address = next(address, piece.len(), true)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, mut address: u64, data: &[u8]) -> Result<(), BusFault> {
+        for piece in data.chunks(self.largest()?) {
+            self.messages.write(address, piece)?;
+            address = next(address, piece.len(), true)?;
+        }
+        Ok(())
+    }
+}
+
 impl<'a> Memory<'a> {
     /// What `maps` say; writes are logged in `log`.
     pub fn new(maps: &'a Maps, log: Option<&'a mut Log>, messages: &'a mut dyn Messages) -> Self {
@@ -214,14 +255,12 @@ impl<'a> Memory<'a> {
     /// The mapping at `address`, the offset in it, and how many of `len` bytes to move at once.
     fn piece(
         &self,
-        ways: &Ways<'_>,
         address: u64,
         len: usize,
         allowed: fn(&Map) -> bool,
     ) -> Result<(&'a Map, u64, usize), BusFault> {
-        let most = len.min(ways.messages.largest()).min(DATA_MAX);
-        let (map, offset, len) = self.maps.piece(address, most).ok_or(BusFault)?;
-        // A client that takes no byte at once would be asked for ever.
+        let found = self.maps.piece(address, len.min(DATA_MAX));
+        let (map, offset, len) = found.ok_or(BusFault)?;
         (allowed(map) && len > 0)
             .then_some((map, offset, len))
             .ok_or(BusFault)
@@ -232,13 +271,14 @@ impl Bus for Memory<'_> {
     fn read(&self, mut address: u64, mut out: &mut [u8]) -> Result<(), BusFault> {
         let mut ways = self.ways.try_borrow_mut().map_err(|_| BusFault)?;
         while !out.is_empty() {
-            let (map, offset, len) = self.piece(&ways, address, out.len(), |map| map.readable)?;
+            let (map, offset, len) = self.piece(address, out.len(), |map| map.readable)?;
             let (now, rest) = out.split_at_mut_checked(len).ok_or(BusFault)?;
-            match &map.file {
-                Some((file, base)) => file
-                    .read_exact_at(now, base.saturating_add(offset))
-                    .map_err(|_| BusFault)?,
-                None => ways.messages.read(address, now)?,
+            let read = map.file.as_ref().is_some_and(|(file, base)| {
+                let from = base.saturating_add(offset);
+                file.read_exact_at(now, from).is_ok()
+            });
+            if !read {
+                ways.read(address, now)?;
             }
             out = rest;
             address = next(address, len, out.is_empty())?;
@@ -249,14 +289,15 @@ impl Bus for Memory<'_> {
     fn write(&self, mut address: u64, mut data: &[u8]) -> Result<(), BusFault> {
         let mut ways = self.ways.try_borrow_mut().map_err(|_| BusFault)?;
         while !data.is_empty() {
-            let (map, offset, len) = self.piece(&ways, address, data.len(), |map| map.writable)?;
+            let (map, offset, len) = self.piece(address, data.len(), |map| map.writable)?;
             let (now, rest) = data.split_at_checked(len).ok_or(BusFault)?;
-            let done = match &map.file {
-                // A file that cannot be written this way, as one of hugetlbfs, has messages left.
-                Some((file, base)) => file
-                    .write_all_at(now, base.saturating_add(offset))
-                    .or_else(|_| ways.messages.write(address, now)),
-                None => ways.messages.write(address, now),
+            let written = map.file.as_ref().is_some_and(|(file, base)| {
+                let to = base.saturating_add(offset);
+                file.write_all_at(now, to).is_ok()
+            });
+            let done = match written {
+                true => Ok(()),
+                false => ways.write(address, now),
             };
             let written = u64::try_from(len).map(|len| Range::new(address, len));
             if let (Some(log), Ok(Ok(written))) = (&mut ways.log, written) {
@@ -311,14 +352,14 @@ mod tests {
     impl Messages for Far {
         fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), BusFault> {
             self.asked.push(('r', address, out.len()));
-            let at = (address - 0x8000) as usize;
+            let at = address.checked_sub(0x8000).ok_or(BusFault)? as usize;
             out.copy_from_slice(self.page.get(at..at + out.len()).ok_or(BusFault)?);
             (!self.refuse).then_some(()).ok_or(BusFault)
         }
 
         fn write(&mut self, address: u64, data: &[u8]) -> Result<(), BusFault> {
             self.asked.push(('w', address, data.len()));
-            let at = (address - 0x8000) as usize;
+            let at = address.checked_sub(0x8000).ok_or(BusFault)? as usize;
             let to = self.page.get_mut(at..at + data.len()).ok_or(BusFault)?;
             to.copy_from_slice(data);
             (!self.refuse).then_some(()).ok_or(BusFault)
@@ -353,8 +394,8 @@ mod tests {
             (map(0x1000, 0, 3), Errno::EINVAL),
             (map(0x800, 0x1000, 3), Errno::EINVAL),
             (map(0x1000, 0x800, 3), Errno::EINVAL),
-            (map(0x8000, 0x1000, 0), Errno::EINVAL),
-            (map(0x8000, 0x1000, 7), Errno::EINVAL),
+            (map(0x8000, 0x1000, 16), Errno::EINVAL),
+            (map(0x8000, 0x1000, 1 << 31), Errno::EINVAL),
             (map(0u64.wrapping_sub(0x1000), 0x2000, 3), Errno::EINVAL),
             (map(0x2000, 0x1000, 3), Errno::EEXIST),
             (map(0x3000, 0x1000, 3), Errno::EEXIST),
@@ -365,9 +406,11 @@ mod tests {
         }
         maps.map(&map(0x1000, 0x1000, 1), None).unwrap();
         maps.map(&map(0x4000, 0x1000, 2), None).unwrap();
+        maps.map(&map(0x5000, 0x1000, 0), None).unwrap();
+        maps.map(&map(0x6000, 0x1000, 15), None).unwrap();
         maps.map(&map(0u64.wrapping_sub(0x1000), 0x1000, 3), None)
             .unwrap();
-        assert_eq!(maps.len(), 4);
+        assert_eq!(maps.len(), 6);
         for (address, size) in [(0x2000, 0x1000), (0x3000, 0x1000), (0, 0x1000)] {
             assert_eq!(maps.unmap(address, size), Err(Errno::ENOENT));
         }
@@ -378,22 +421,46 @@ mod tests {
     }
 
     #[test]
-    fn files_are_judged() {
+    fn files_that_are_of_no_use_are_not_kept() {
         let mut maps = Maps::default();
         let file = memory(0x2000);
-        let mut row = |offset, size, file: OwnedFd| {
+        let mut kept = |offset, size, file: OwnedFd| {
             let row = DmaMap {
                 offset,
-                ..map(0, size, 3)
+                ..map(0x8000, size, 3)
             };
-            maps.map(&row, Some(file))
+            maps.map(&row, Some(file)).unwrap();
+            assert!(!maps.knows_messages());
+            let kept = maps.files;
+            maps.unmap(0x8000, size).unwrap();
+            assert_eq!(maps.files, 0);
+            kept == 1
         };
         let clone = || file.try_clone().unwrap().into();
-        assert_eq!(row(0x1000, 0x2000, clone()), Err(Errno::EINVAL));
-        assert_eq!(row(u64::MAX, 0x1000, clone()), Err(Errno::EINVAL));
+        assert!(!kept(0x1000, 0x2000, clone()));
+        assert!(!kept(u64::MAX, 0x1000, clone()));
         let (pipe, _) = nix::unistd::pipe().unwrap();
-        assert_eq!(row(0, 0x1000, pipe), Err(Errno::EINVAL));
-        assert_eq!(row(0x1000, 0x1000, clone()), Ok(()));
+        assert!(!kept(0, 0x1000, pipe));
+        let name = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+        let deaf = File::options().write(true).open(name).unwrap();
+        assert!(!kept(0, 0x1000, deaf.into()));
+        assert!(kept(0x1000, 0x1000, clone()));
+        maps.map(&map(0x8000, 0x1000, 3), None).unwrap();
+        maps.clear();
+        assert!(maps.knows_messages(), "not forgotten");
+    }
+
+    #[test]
+    fn messages_are_left_where_files_fail() {
+        let file = memory(0x1000);
+        let mut maps = Maps::default();
+        let handed = file.try_clone().unwrap().into();
+        maps.map(&map(0x8000, 0x1000, 3), Some(handed)).unwrap();
+        file.set_len(0).unwrap();
+        let mut far = Far::new();
+        let memory = Memory::new(&maps, None, &mut far);
+        assert_eq!(memory.read(0x8800, &mut [0; 1500]), Ok(()));
+        assert_eq!(far.asked, [('r', 0x8800, 1024), ('r', 0x8c00, 476)]);
     }
 
     #[test]

@@ -29,6 +29,17 @@
 //! A server has one client at a time; others wait until they are accepted. It takes no thread and
 //! makes none.
 //!
+//! # Deliberately not done
+//!
+//! - **Memory by messages for QEMU**: its `DMA_READ` and `DMA_WRITE` have another form than the
+//!   protocol's, with which a device would read and write other bytes. Such an access is a bus error,
+//!   and [`Server::tell`] says why; its guests need memory that is shared.
+//! - **Writes to hugetlbfs through the file**: see [`dma`]. They take messages.
+//! - **Commands while an answer is waited for**: they wait, 2 s at most for a piece of work; then that
+//!   has failed.
+//! - **A device that stays stopped without its client**: the protocol would have it so. Here nothing is
+//!   mapped any more, and the next client begins with a device that runs.
+//!
 //! # Layers
 //!
 //! - [`message`], [`channel`], `files`: structures, and how they travel. `files` has what `unsafe`

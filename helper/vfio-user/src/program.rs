@@ -144,6 +144,8 @@ fn try_run<D: Device, W: Worker<D>>(
     more_files();
     let endpoint = Endpoint::open(&asked.endpoint)?;
     let mut server = make(ty, values);
+    let of = *program;
+    server.tell(move |line| say(&of, line));
     let mut report = |fault| {
         if fault != Fault::Gone {
             say(program, format_args!("the connection ended: {fault}"));

@@ -56,10 +56,16 @@ use crate::{
     session::Session,
 };
 
-use link::Link;
+use link::{
+    Calls,
+    Link, //
+};
 
 /// The engine of a device that is served.
 pub type Served<D> = Engine<D, Vec<u8>>;
+
+/// When to try again to accept a connection, in milliseconds.
+const RETRY: u16 = 100;
 
 /// A region, or parts of it, that clients may map.
 #[derive(Debug)]
@@ -77,8 +83,8 @@ pub struct Shared {
 
 /// What a device does by itself, between two messages.
 pub trait Worker<D: Device> {
-    /// Does a piece of the work, if there is any; whether there is more. It is called after every
-    /// message, and again as long as there is more, from the first write to a region on: a client has
+    /// Does a piece of the work, if there is any; whether there is more. It is called after
+    /// messages, and again as long as there is more, from the first write to a region on: a client has
     /// mapped its memory by then. One that only moves the state of the device maps none, and the work
     /// waits for the next.
     fn step(&mut self, engine: &mut Served<D>, memory: &Memory<'_>) -> bool;
@@ -96,7 +102,11 @@ pub struct Server<D: Device, W = ()> {
     engine: Served<D>,
     worker: W,
     shared: Vec<Shared>,
+    tell: Option<Tell>,
 }
+
+/// Who is told what a user should know, in a line.
+type Tell = Box<dyn FnMut(&str) + Send>;
 
 impl<D: Device> Server<D> {
     /// A server of `device`, which does nothing by itself.
@@ -113,6 +123,7 @@ impl<D: Device, W: Worker<D>> Server<D, W> {
             engine: Engine::new(device, buffer),
             worker,
             shared: Vec::new(),
+            tell: None,
         }
     }
 
@@ -121,46 +132,65 @@ impl<D: Device, W: Worker<D>> Server<D, W> {
         self.shared.push(shared);
     }
 
+    /// Has `tell` told what a user should know: why the device cannot reach a client's memory.
+    pub fn tell(&mut self, tell: impl FnMut(&str) + Send + 'static) {
+        self.tell = Some(Box::new(tell));
+    }
+
     /// The device, and how far a migration of it is.
     pub fn engine(&self) -> &Served<D> {
         &self.engine
     }
 
     /// Serves the clients that connect to `listener`, one after the other, until `stop` is readable or
-    /// its other end closed. `report` is told how each connection ended.
+    /// its other end closed. `report` is told how each connection ended, and if there is one that cannot
+    /// be accepted for want of files or memory: that is tried until it can. From here on the listener
+    /// does not block.
     ///
     /// # Errors
     ///
-    /// What accept(2) and poll(2) say of the listener.
+    /// What accept(2) and poll(2) say of the listener otherwise.
     pub fn listen(
         &mut self,
         listener: &UnixListener,
         stop: BorrowedFd<'_>,
         report: &mut dyn FnMut(Fault),
     ) -> io::Result<()> {
+        // Others who have it may be faster.
+        listener.set_nonblocking(true)?;
+        let mut refused = None;
         loop {
-            let mut files = [
-                PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-                PollFd::new(stop, PollFlags::POLLIN),
-            ];
-            match poll(&mut files, PollTimeout::NONE) {
+            let mut files = vec![PollFd::new(stop, PollFlags::POLLIN)];
+            let timeout = match refused {
+                None => {
+                    files.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
+                    PollTimeout::NONE
+                }
+                Some(_) => RETRY.into(),
+            };
+            match poll(&mut files, timeout) {
                 Err(Errno::EINTR) => continue,
                 found => found?,
             };
-            let [_, asked] = &files;
-            if is_ready(asked) {
+            if files.first().is_some_and(is_ready) {
                 return Ok(());
             }
             match listener.accept() {
-                Ok((socket, _)) => match self.serve(socket, stop) {
-                    Fault::Stopped => return Ok(()),
-                    fault => report(fault),
-                },
-                Err(error) => match error.kind() {
+                Ok((socket, _)) => {
+                    refused = None;
+                    match self.serve(socket, stop) {
+                        Fault::Stopped => return Ok(()),
+                        fault => report(fault),
+                    }
+                }
+                Err(error) => match errno_of(&error) {
                     // The client was faster away than we were here.
-                    io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::Interrupted
-                    | io::ErrorKind::WouldBlock => {}
+                    Errno::ECONNABORTED | Errno::EINTR | Errno::EAGAIN => refused = None,
+                    errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {
+                        if refused.replace(errno) != Some(errno) {
+                            report(Fault::System(errno));
+                        }
+                    }
                     _ => return Err(error),
                 },
             }
@@ -188,6 +218,8 @@ impl<D: Device, W: Worker<D>> Server<D, W> {
             channel,
             twin: None,
             deferred: VecDeque::new(),
+            calls: Calls::default(),
+            tell: self.tell.as_mut(),
             busy: false,
             started: false,
         };
@@ -210,6 +242,8 @@ struct Connection<'a, D: Device, W> {
     twin: Option<Channel>,
     /// Commands that came while the client's answer was waited for.
     deferred: VecDeque<Message>,
+    calls: Calls,
+    tell: Option<&'a mut Tell>,
     /// The worker has more to do.
     busy: bool,
     /// The client has written to a region.
@@ -243,14 +277,16 @@ impl<D: Device, W: Worker<D>> Connection<'_, D, W> {
         if unmasked {
             self.session.irqs().unmasked();
         }
-        let message = match self.deferred.pop_front() {
-            Some(message) => Some(message),
-            None if readable => self.channel.try_receive()?,
-            None => None,
-        };
-        let came = message.is_some();
-        if let Some(message) = message {
+        let mut came = !self.deferred.is_empty();
+        // All of them, before the device may make them wait again.
+        while let Some(message) = self.deferred.pop_front() {
             self.answer(message)?;
+        }
+        if readable && !came {
+            if let Some(message) = self.channel.try_receive()? {
+                self.answer(message)?;
+                came = true;
+            }
         }
         if self.started && (came || self.busy) {
             self.work()?;
@@ -267,7 +303,8 @@ impl<D: Device, W: Worker<D>> Connection<'_, D, W> {
                 self.started |= writes.iter().any(|one| one.number() == header.command);
                 self.session.handle(&mut message)
             }
-            // Nothing of ours is unanswered.
+            // Nothing else of ours is unanswered.
+            TYPE_REPLY if self.calls.is_late(&header) => return Ok(()),
             TYPE_REPLY => return Err(Fault::Protocol),
             _ => Err(Errno::EINVAL),
         };
@@ -281,7 +318,7 @@ impl<D: Device, W: Worker<D>> Connection<'_, D, W> {
             }
         }
         if let Some(socket) = self.session.take_twin() {
-            let twin = Channel::new(socket, self.channel.stop(), Some(link::PATIENCE));
+            let twin = Channel::new(socket, self.channel.stop(), Some(link::SENDING));
             self.twin = Some(twin.map_err(|error| Fault::System(errno_of(&error)))?);
         }
         Ok(())
@@ -296,12 +333,17 @@ impl<D: Device, W: Worker<D>> Connection<'_, D, W> {
             &mut self.channel,
             self.twin.as_mut(),
             &mut self.deferred,
+            &mut self.calls,
             place.client,
+            place.maps,
         );
         let memory = Memory::new(place.maps, place.log, &mut link);
         self.busy = self.worker.step(place.engine, &memory);
         let fault = link.fault();
         self.session.settle();
+        if let (Some(tell), Some(why)) = (&mut self.tell, self.calls.take_denied()) {
+            tell(why);
+        }
         fault.map_or(Ok(()), Err)
     }
 }

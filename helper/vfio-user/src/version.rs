@@ -30,6 +30,9 @@ pub const MINOR: u16 = 1;
 /// Longest text of capabilities, in bytes.
 const TEXT_MAX: usize = 1 << 16;
 
+/// What QEMU says of its bitmaps, in bytes.
+const BITMAP_MAX: u64 = 256 << 20;
+
 /// What one end can do; what it does not say is what the protocol takes for granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -47,6 +50,8 @@ pub struct Capabilities {
     pub twin_socket: bool,
     /// Where that socket stands among the files of the reply.
     pub twin_index: Option<u64>,
+    /// It is QEMU: nobody else says how large a bitmap of a migration may be.
+    pub qemu: bool,
 }
 
 impl Default for Capabilities {
@@ -59,6 +64,7 @@ impl Default for Capabilities {
             write_multiple: false,
             twin_socket: false,
             twin_index: None,
+            qemu: false,
         }
     }
 }
@@ -74,6 +80,7 @@ impl Capabilities {
             write_multiple: true,
             twin_socket: true,
             twin_index: None,
+            qemu: false,
         }
     }
 
@@ -112,6 +119,7 @@ impl Capabilities {
         let number = |name, default| all.get(name).map_or(Ok(default), integer);
         let twin = all.get("twin_socket").map(object).transpose()?;
         let twin = |name| twin.and_then(|twin| twin.get(name));
+        let migration = all.get("migration").and_then(Value::as_object);
         Ok(Self {
             max_msg_fds: number("max_msg_fds", default.max_msg_fds)?,
             max_data_xfer_size: number("max_data_xfer_size", default.max_data_xfer_size)?,
@@ -120,6 +128,7 @@ impl Capabilities {
             write_multiple: all.get("write_multiple").map_or(Ok(false), boolean)?,
             twin_socket: twin("supported").map_or(Ok(false), boolean)?,
             twin_index: twin("fd_index").map(integer).transpose()?,
+            qemu: migration.is_some_and(|all| all.contains_key("max_bitmap_size")),
         })
     }
 
@@ -134,6 +143,10 @@ impl Capabilities {
         if let Some(all) = all.as_object_mut() {
             if self.write_multiple {
                 all.insert("write_multiple".to_owned(), true.into());
+            }
+            if self.qemu {
+                let migration = json!({"pgsize": PAGE, "max_bitmap_size": BITMAP_MAX});
+                all.insert("migration".to_owned(), migration);
             }
             if self.twin_socket {
                 let mut twin = json!({"supported": true});
@@ -212,6 +225,7 @@ mod tests {
         assert_eq!(Capabilities::parse(&ours.text()), Ok(ours));
         ours.twin_index = Some(0);
         ours.write_multiple = false;
+        ours.qemu = true;
         assert_eq!(Capabilities::parse(&ours.text()), Ok(ours));
     }
 

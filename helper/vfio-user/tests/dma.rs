@@ -21,6 +21,10 @@ use std::{
         Mutex, //
     },
     thread,
+    time::{
+        Duration,
+        Instant, //
+    },
 };
 
 use nix::{
@@ -471,4 +475,154 @@ fn writes_are_logged() {
     assert_eq!(refused.errno(), Some(Errno::E2BIG));
     drop(client);
     bench.running.finish();
+}
+
+/// A connection with a page at 0x10000 that is reached by messages.
+fn far(bench: &Bench) -> Raw {
+    let mut raw = bench.running.greeted();
+    let body = map(0x10000, PAGE, 0).bytes();
+    assert_eq!(raw.errno(Command::DmaMap, &body), 0);
+    raw
+}
+
+/// The answer to a `DMA_READ` of 4 bytes.
+fn data(id: u16, data: &[u8; 4]) -> Vec<u8> {
+    let mut body = 0x10000_u64.to_ne_bytes().to_vec();
+    body.extend(4_u64.to_ne_bytes());
+    body.extend(data);
+    bytes(Command::DmaRead.number(), id, 1, &body)
+}
+
+#[test]
+fn an_answer_that_does_not_come_is_a_bus_error() {
+    let bench = Bench::new();
+    let mut raw = far(&bench);
+    let command = Command::GetIrqInfo.number();
+    let irq = [16_u32, 0, 0, 0].map(u32::to_ne_bytes).concat();
+    bench.read(&mut raw);
+    let (first, _) = raw.receive();
+    // The client needs one of these before it can answer: the server gives in, well before 5 s.
+    let begin = Instant::now();
+    for id in 7..10 {
+        raw.send(&bytes(command, id, 0, &irq));
+    }
+    for id in 7..10 {
+        let (header, _) = raw.receive();
+        assert_eq!((header.id, header.command, header.error), (id, command, 0));
+    }
+    assert!(begin.elapsed() < Duration::from_secs(4));
+    assert_eq!(bench.done.recv().unwrap(), None);
+    // Late, while nothing is asked for; late, while something else is; and that.
+    raw.send(&data(first.id, b"late"));
+    assert_eq!(raw.errno(Command::GetIrqInfo, &irq), 0);
+    bench.read(&mut raw);
+    let (second, _) = raw.receive();
+    assert_eq!(bench.done.recv().unwrap(), None);
+    bench.read(&mut raw);
+    let (third, _) = raw.receive();
+    assert!(second.id != third.id && first.id != second.id);
+    raw.send(&data(second.id, b"late"));
+    raw.send(&data(third.id, b"good"));
+    assert_eq!(bench.done.recv().unwrap().as_deref(), Some(&b"good"[..]));
+    // Once, and no more than that.
+    assert_eq!(raw.errno(Command::GetIrqInfo, &irq), 0);
+    raw.send(&data(second.id, b"late"));
+    assert!(raw.is_closed());
+    bench.running.finish();
+}
+
+#[test]
+fn a_byte_now_and_then_is_no_answer() {
+    let bench = Bench::new();
+    let mut raw = far(&bench);
+    bench.read(&mut raw);
+    let (asked, _) = raw.receive();
+    let answer = bytes(asked.command, asked.id, 1, &[0; 1 << 16]);
+    let begin = Instant::now();
+    let mut left = answer.chunks(4);
+    let result = loop {
+        raw.send(left.next().unwrap());
+        match bench.done.recv_timeout(Duration::from_millis(1)) {
+            Ok(result) => break result,
+            Err(_) => assert!(begin.elapsed() < Duration::from_secs(4)),
+        }
+    };
+    assert_eq!(result, None);
+    // What is left of it is late, but in step.
+    raw.send(&left.collect::<Vec<_>>().concat());
+    assert_ne!(raw.errno(Command::GetInfo, &[]), 0);
+    drop(raw);
+    bench.running.finish();
+}
+
+#[test]
+fn who_does_not_read_commands_is_not_waited_for() {
+    let bench = Bench::new();
+    let mut raw = bench.running.greeted();
+    let body = map(0x100000, 1 << 20, 0).bytes();
+    assert_eq!(raw.errno(Command::DmaMap, &body), 0);
+    bench.ask(&mut raw, Job::Write(0x100000, vec![1; 1 << 20]));
+    let ended = bench.done.recv_timeout(Duration::from_secs(9));
+    assert_eq!(ended, Ok(None));
+    drop(raw);
+    let (_, faults) = bench.running.drain();
+    assert_eq!(faults, [Fault::Timeout]);
+}
+
+#[test]
+fn nothing_is_sent_to_who_may_not_know_it() {
+    let (told, lines) = channel();
+    let ((todo, jobs), (results, done)) = (channel(), channel());
+    let worker = Jobs {
+        todo: jobs,
+        done: results,
+    };
+    let mut server = Server::with_worker(Toy::new(), worker);
+    server.tell(move |line| told.send(line.to_owned()).unwrap());
+    let running = run(server);
+    let bench = Bench {
+        running,
+        todo,
+        done,
+    };
+    let connect = |qemu| {
+        let socket = UnixStream::connect(&bench.running.path).unwrap();
+        let capabilities = Capabilities {
+            qemu,
+            twin_socket: false,
+            ..Capabilities::ours()
+        };
+        Client::new(socket, &capabilities).unwrap()
+    };
+    // QEMU has another form of these messages: it is told, once, and nothing is read or written.
+    let mut client = connect(true);
+    client.set_memory(Box::new(Ram::new()));
+    client.dma_map(&map(0x10000, PAGE, 0), None).unwrap();
+    let file = memory(PAGE);
+    client
+        .dma_map(&map(0x20000, PAGE, 0), Some(file.as_fd()))
+        .unwrap();
+    for job in [Job::Read(0x10000, 4), Job::Write(0x10000, vec![1; 8])] {
+        assert_eq!(bench.job(&mut client, job), None);
+    }
+    assert!(bench.job(&mut client, Job::Read(0x20000, 4)).is_some());
+    drop(client);
+    let line = lines.recv().unwrap();
+    assert!(line.contains("QEMU") && line.contains("share=on"), "{line}");
+    // Who gives a file with each mapping may not know of messages at all; the file that is of no
+    // use is no reason to refuse it.
+    let mut client = connect(false);
+    client.set_memory(Box::new(Ram::new()));
+    let (pipe, _writer) = nix::unistd::pipe().unwrap();
+    client
+        .dma_map(&map(0x10000, PAGE, 0), Some(pipe.as_fd()))
+        .unwrap();
+    assert_eq!(bench.job(&mut client, Job::Read(0x10000, 4)), None);
+    let line = lines.recv().unwrap();
+    assert!(line.contains("hugetlbfs"), "{line}");
+    client.dma_map(&map(0x20000, PAGE, 0), None).unwrap();
+    assert!(bench.job(&mut client, Job::Read(0x10000, 4)).is_some());
+    drop(client);
+    bench.running.finish();
+    assert!(lines.recv().is_err(), "each of them once");
 }

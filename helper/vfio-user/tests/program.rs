@@ -9,8 +9,12 @@ use std::{
         Write as _, //
     },
     os::{
-        fd::AsRawFd,
+        fd::{
+            AsFd,
+            AsRawFd, //
+        },
         unix::{
+            fs::MetadataExt as _,
             net::{
                 UnixListener,
                 UnixStream, //
@@ -34,11 +38,19 @@ use nix::{
     fcntl::{
         fcntl,
         FcntlArg,
-        FdFlag, //
+        FdFlag,
+        Flock,
+        FlockArg, //
     },
-    sys::signal::{
-        kill,
-        Signal, //
+    sys::{
+        signal::{
+            kill,
+            Signal, //
+        },
+        socket::{
+            listen,
+            Backlog, //
+        },
     },
     unistd::Pid,
 };
@@ -502,4 +514,114 @@ fn from_program_to_program() {
             assert_eq!(program.end(Some(Signal::SIGTERM)), (Some(0), String::new()));
         }
     }
+}
+
+/// Limits the open files of a running program.
+fn limit(serving: &Serving, files: usize) {
+    let pid = serving.0.id().to_string();
+    let limit = format!("--nofile={files}:");
+    let mut prlimit = Command::new("prlimit");
+    let done = prlimit.args(["--pid", &pid, &limit]).status();
+    assert!(done.expect("prlimit of util-linux").success());
+}
+
+/// The numbers of its open files.
+fn open(serving: &Serving) -> Vec<usize> {
+    let numbers = fs::read_dir(format!("/proc/{}/fd", serving.0.id())).unwrap();
+    let mut numbers: Vec<usize> = numbers
+        .map(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .to_str()
+                .unwrap()
+                .parse()
+                .unwrap()
+        })
+        .collect();
+    numbers.sort();
+    numbers
+}
+
+/// Whether `found` holds within some time.
+fn soon(mut found: impl FnMut() -> bool) -> bool {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(10) {
+        if found() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+#[test]
+fn too_many_open_files_are_no_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let serving = Serving::at(&path, &[]);
+    let mut client = Client::connect(&path).unwrap();
+    client.info().unwrap();
+    // A message with more files than there is room for: it is refused, and none of them stays.
+    let before = open(&serving);
+    limit(&serving, before.last().unwrap() + 3);
+    let files: Vec<_> = (0..16)
+        .map(|_| fs::File::open("/dev/null").unwrap())
+        .collect();
+    let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+    let command = vmig_vfio_user::message::Command::GetInfo;
+    for _ in 0..3 {
+        let refused = client.call(command, &[0; 16], &files).unwrap_err();
+        assert!(refused.errno().is_some(), "{refused}");
+        client.info().unwrap();
+        assert_eq!(open(&serving), before);
+    }
+    drop(client);
+    // No room for the next connection either: it waits until there is.
+    assert!(soon(|| open(&serving).len() < before.len()));
+    limit(&serving, 3);
+    let waiting = std::thread::spawn({
+        let path = path.clone();
+        move || Client::connect(&path).unwrap().info().unwrap()
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!waiting.is_finished());
+    limit(&serving, 100);
+    waiting.join().unwrap();
+    let (status, said) = serving.end(Some(Signal::SIGTERM));
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(said.matches("EMFILE").count(), 1, "{said}");
+}
+
+#[test]
+fn who_has_too_many_clients_waiting_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let _waiting = UnixStream::connect(&path).unwrap();
+    let socket = format!("--socket-path={}", path.display());
+    let serving = Serving::start(&[&socket]);
+    let (status, said) = serving.end(None);
+    assert_eq!(status, Some(1));
+    assert!(said.contains("in use"), "{said}");
+    assert!(path.exists());
+}
+
+#[test]
+fn one_at_a_time_replaces_a_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    drop(UnixListener::bind(&path).unwrap());
+    let of = |path: &Path| fs::symlink_metadata(path).unwrap().ino();
+    let old = of(&path);
+    let here = fs::File::open(directory.path()).unwrap();
+    let lock = Flock::lock(here, FlockArg::LockExclusive).unwrap();
+    let socket = format!("--socket-path={}", path.display());
+    let serving = Serving::start(&[&socket]);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(of(&path), old, "another looks at it just now");
+    drop(lock);
+    assert!(soon(|| UnixStream::connect(&path).is_ok()));
+    assert_eq!(serving.end(Some(Signal::SIGTERM)).0, Some(0));
 }
