@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Between the worlds: a device moves from the kernel module to the program `vmig-serial` and back, and
-//! its state is the same bytes in both.
+//! Between the worlds: a device moves from the kernel module to a program, `vmig-serial` or `vmig-accel`,
+//! and back, and its state is the same bytes in both.
 
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 
+use guest::accel::{self, Descriptor, Queue};
 use guest::contents::{assert_contents, fill, LIST};
 use guest::uart::{DATA, FCR, LCR, LCR_8N1, LSR, LSR_DR};
 use guest::wait::{self, SOON};
@@ -15,6 +16,7 @@ use vmig_vfio::{DataFile, Errno, State};
 use vmig_vfio_user::client::{Client, Remote};
 
 const PROGRAM: &str = "/bin/vmig-serial";
+const ACCEL: &str = "/bin/vmig-accel";
 
 /// A running program; killed at the end of its test.
 struct Program {
@@ -26,10 +28,15 @@ impl Program {
     /// Starts it and waits for its socket.
     #[track_caller]
     fn start(words: &[&str]) -> Self {
+        Self::start_of(PROGRAM, words)
+    }
+
+    #[track_caller]
+    fn start_of(program: &str, words: &[&str]) -> Self {
         let socket = format!("/tmp/worlds-{}", uuid());
         let option = format!("--socket-path={socket}");
-        let child = Command::new(PROGRAM).args(words).arg(option).spawn();
-        Self::serving(child.expect(PROGRAM), socket)
+        let child = Command::new(program).args(words).arg(option).spawn();
+        Self::serving(child.expect(program), socket)
     }
 
     #[track_caller]
@@ -169,6 +176,65 @@ fn byte_for_byte() {
             stream::load(&device, &again).expect(list);
             assert_eq!(stream::save(&device), saved);
         }
+    }
+}
+
+/// Memory, registers, and what work has left in them.
+#[test]
+fn the_accelerator_byte_for_byte() {
+    let _test = Test::begin();
+    let old = Parent::live("old", 1);
+    let rows: [(u32, &str, &[&str]); 3] = [
+        (
+            1,
+            "memory-mb=16 num-queues=2",
+            &["--generation=1", "--m-memory-mb=16", "--m-num-queues=2"],
+        ),
+        (
+            2,
+            "memory-mb=16",
+            &[
+                "--m-memory-mb=16",
+                "--m-num-queues=1",
+                "--m-checksum=off",
+                "--m-codec=none",
+            ],
+        ),
+        (
+            2,
+            "memory-mb=32 num-queues=4 checksum=on codec=zero",
+            &["--m-memory-mb=32", "--m-num-queues=4"],
+        ),
+    ];
+    for (generation, list, words) in rows {
+        let kind = match generation {
+            1 => old.kind("accel-var"),
+            _ => Type::default_parent("accel-var"),
+        };
+        let mdev = kind.new_device_with(list);
+        let device = mdev.device();
+        accel::enable(&device);
+        let mut queue = Queue::enable(&device, 0, 0x10_0000, 16);
+        queue.run(&[
+            Descriptor::fill(0x0123_4567_89ab_cdef, 0x1000, 0x2800),
+            Descriptor::copy_within(0x1000, 0x8_0000, 0x1234),
+        ]);
+        let memory = device.region(accel::MEMORY).expect("memory");
+        memory.write_at(0xff_fffd, b"end").expect("memory");
+        let program = Program::start_of(ACCEL, words);
+        let remote = Remote::from(program.client());
+        let saved = stream::save(&device);
+        vmig_vfio::load(&remote, &mut &saved[..], &mut |_| ()).expect(list);
+        let mut again = Vec::new();
+        vmig_vfio::save(&remote, &mut again, &mut |_| ()).expect(list);
+        assert!(saved == again, "{list}, generation {generation}");
+        drop(remote);
+        let mut seen = [0; 8];
+        let mut client = program.client();
+        client.region_read(2, 0x8_0008, &mut seen).unwrap();
+        assert_eq!(u64::from_le_bytes(seen), 0x0123_4567_89ab_cdef);
+        stream::load(&device, &again).expect(list);
+        assert!(stream::save(&device) == saved, "{list}: and back");
     }
 }
 
