@@ -46,11 +46,15 @@ use vmig_vfio_user::{
         Command,
         DmaMap,
         Feature,
+        Version,
         Wire as _,
         ERROR,
         NO_REPLY, //
     },
-    version::Capabilities,
+    version::{
+        self,
+        Capabilities, //
+    },
     Client,
     Server, //
 };
@@ -625,4 +629,22 @@ fn nothing_is_sent_to_who_may_not_know_it() {
     drop(client);
     bench.running.finish();
     assert!(lines.recv().is_err(), "each of them once");
+}
+
+#[test]
+fn no_socket_is_agreed_on_without_a_reply() {
+    let bench = Bench::new();
+    let mut raw = bench.running.raw();
+    let version = Version { major: 0, minor: 1 };
+    let body = version::body(version, &Capabilities::ours());
+    raw.send(&bytes(Command::Version.number(), 1, NO_REPLY, &body));
+    let body = map(0x10000, PAGE, 0).bytes();
+    assert_eq!(raw.errno(Command::DmaMap, &body), 0);
+    // It comes here, since there is nowhere else.
+    bench.read(&mut raw);
+    let (asked, _) = raw.receive();
+    raw.send(&data(asked.id, b"here"));
+    assert_eq!(bench.done.recv().unwrap().as_deref(), Some(&b"here"[..]));
+    drop(raw);
+    bench.running.finish();
 }
