@@ -49,9 +49,14 @@ impl DeviceMemory {
         self.0.set_owner(owner);
     }
 
-    /// Prepares for a write of `len` bytes under a lock.
+    /// Prepares for a write of `len` bytes, wherever, under a lock.
     pub(super) fn reserve(&self, len: usize) -> Result {
         self.0.reserve(len)
+    }
+
+    /// Prepares for a write of `len` bytes to `at` under a lock.
+    pub(super) fn reserve_at(&self, at: u64, len: usize) -> Result {
+        self.0.reserve_at(at.try_into()?, len)
     }
 
     /// What users map.

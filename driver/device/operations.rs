@@ -175,7 +175,7 @@ impl Operations for Card {
         if device.is_memory(position.index()) {
             // Nothing is to be allocated under the lock.
             if let Some(memory) = device.memory() {
-                memory.reserve(data.len())?;
+                memory.reserve_at(position.offset(), data.len())?;
             }
         }
         let mut state = device.state.lock();

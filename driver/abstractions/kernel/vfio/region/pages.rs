@@ -118,15 +118,37 @@ impl Pages {
         }
     }
 
-    /// Prepares for writing `len` bytes where nothing is to be allocated. Up to 30 pages are kept for that;
-    /// they go to whoever writes next.
+    /// Prepares for writing `len` bytes, wherever, where nothing is to be allocated. Up to 30 pages are
+    /// kept for that; they go to whoever writes next.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     pub fn reserve(&self, len: usize) -> Result {
         // A page more if the bytes begin within one, and one for the table.
-        let wanted = len.div_ceil(PAGE_SIZE).saturating_add(2).min(table::SPARE);
+        self.keep_spare(len.div_ceil(PAGE_SIZE).saturating_add(2))
+    }
+
+    /// The same for the `len` bytes from `at` on. Nothing is needed for pages that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pages::write`], which does not fail after this unless somebody else writes as well.
+    pub fn reserve_at(&self, at: usize, len: usize) -> Result {
+        let mut wanted = 0_usize;
+        self.for_each(at, len, |index, _, _| {
+            let table = self.table.lock();
+            if table.get(index).is_none() {
+                // Perhaps one for the table, of which there is one for many pages.
+                wanted = wanted.max(1) + 1;
+            }
+            Ok(())
+        })?;
+        self.keep_spare(wanted)
+    }
+
+    fn keep_spare(&self, wanted: usize) -> Result {
+        let wanted = wanted.min(table::SPARE);
         loop {
             let owner = {
                 let table = self.table.lock();
@@ -299,11 +321,14 @@ mod tests {
         let spare = || pages.table.lock().spare();
         pages.reserve(0)?;
         assert_eq!(spare(), 2);
-        pages.reserve(2 * PAGE_SIZE)?;
+        pages.reserve_at(PAGE_SIZE - 1, PAGE_SIZE + 2)?;
         assert_eq!((spare(), pages.touched()), (4, 0));
         // Two pages and the leaf; then one of those again, and one more.
         pages.write(PAGE_SIZE - 1, &[1, 2])?;
         assert_eq!((spare(), pages.touched()), (1, 2));
+        pages.reserve_at(0, 2 * PAGE_SIZE)?;
+        assert_eq!(spare(), 1);
+        assert_eq!(pages.reserve_at(5000 * PAGE_SIZE, 1), Err(EINVAL));
         pages.write(0, &[3])?;
         pages.write(2 * PAGE_SIZE, &[4])?;
         assert_eq!((spare(), pages.touched()), (0, 3));
