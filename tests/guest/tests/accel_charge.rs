@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Who pays for the accelerator's memory: the memory cgroup of the process that opened the device, whoever
+//! touches it. At its limit there is no memory, and the device stays what it was.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use guest::accel::{self, Descriptor, Queue};
+use guest::wait::{self, SOON};
+use guest::{sysfs, Test, Type};
+use vmig_vfio::{Attach, Device, Errno};
+
+const MIB: usize = 1 << 20;
+const PAGE: u64 = 4096;
+
+/// Where cgroups are.
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// A memory cgroup. Dropping it removes it.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new(name: &str) -> Self {
+        sysfs::write(format!("{ROOT}/cgroup.subtree_control"), "+memory").unwrap();
+        let path = Path::new(ROOT).join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn join(path: &Path) {
+        let pid = std::process::id().to_string();
+        sysfs::write(path.join("cgroup.procs"), pid).unwrap();
+    }
+
+    /// Runs `f` in the cgroup, and leaves it again.
+    fn within<R>(&self, f: impl FnOnce() -> R) -> R {
+        Self::join(&self.0);
+        let result = f();
+        Self::join(Path::new(ROOT));
+        result
+    }
+
+    /// Bytes that are charged.
+    fn current(&self) -> usize {
+        sysfs::line(self.0.join("memory.current")).parse().unwrap()
+    }
+
+    fn set_max(&self, max: &str) {
+        sysfs::write(self.0.join("memory.max"), max).unwrap();
+    }
+
+    /// How often something happened.
+    fn events(&self, what: &str) -> u64 {
+        let text = sysfs::read(self.0.join("memory.events")).unwrap();
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        let (_, count) = lines.find(|(name, _)| *name == what).unwrap();
+        count.parse().unwrap()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // What was charged may be given back a little later.
+        let removed = wait::until(SOON, || fs::remove_dir(&self.0).is_ok());
+        assert!(removed || std::thread::panicking(), "the cgroup stays");
+    }
+}
+
+/// Writes device memory through its file until there is none; returns how many bytes that were.
+fn write_until_full(device: &Device) -> usize {
+    let region = device.region(accel::MEMORY).unwrap();
+    let piece = [0xa5; 16 * PAGE as usize];
+    let mut at = 0;
+    loop {
+        match region.write_at(at as u64, &piece) {
+            Ok(written) => at += written,
+            Err(error) => {
+                assert_eq!(error.errno(), Some(Errno::ENOMEM));
+                return at;
+            }
+        }
+    }
+}
+
+#[test]
+fn at_the_limit_of_the_opener_there_is_no_memory() {
+    let _test = Test::begin();
+    for attach in [Attach::Cdev, Attach::Group] {
+        let cgroup = Cgroup::new("limited");
+        let mdev = Type::default_parent("accel-var").new_device_with("memory-mb=64 num-queues=1");
+        let device = cgroup.within(|| mdev.open(attach)).unwrap();
+        accel::enable(&device);
+        let mut queue = Queue::enable(&device, 0, 0x10_0000, 16);
+        cgroup.set_max("8M");
+        let written = write_until_full(&device);
+        assert!((4 * MIB..8 * MIB).contains(&written), "{written}");
+        assert!(cgroup.events("max") > 0);
+        assert_eq!(cgroup.events("oom_kill"), 0, "nobody is killed for it");
+        // What is there is there, by file, by mapping, and for the queue.
+        let region = device.region(accel::MEMORY).unwrap();
+        let mut bytes = vec![0; written];
+        region.read_at(0, &mut bytes).unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 0xa5));
+        region.write_at(0, &[1; 100_000]).unwrap();
+        queue.run(&[Descriptor::fill(2, 4096, 100_000)]);
+        // What is not cannot be had, by none of them.
+        let wrong = Descriptor::fill(3, 32 << 20, 1 << 20);
+        assert_eq!(queue.run_wrong(wrong), (0x0a, 0x0a));
+        let mapping = region.map(32 << 20, 8 * MIB).unwrap();
+        let refused = mapping.read_if_there(0, &mut vec![0; 8 * MIB]);
+        assert_eq!(refused, Err(Errno::EFAULT));
+        assert_eq!(
+            region
+                .write_at(40 << 20, &[1; 8 * MIB])
+                .unwrap_err()
+                .errno(),
+            Some(Errno::ENOMEM)
+        );
+        // A reset gives it back, and all works as before.
+        device.reset().unwrap();
+        let empty = wait::until(SOON, || cgroup.current() < 2 * MIB);
+        assert!(empty, "{} bytes are still charged", cgroup.current());
+        accel::enable(&device);
+        queue.restart();
+        queue.run(&[Descriptor::fill(0x0404_0404_0404_0404, 1 << 20, 1 << 20)]);
+        assert_eq!(region.read::<1>((1 << 20) + 5000).unwrap(), [4]);
+        assert_eq!(region.read::<1>(0).unwrap(), [0]);
+        drop(mapping);
+    }
+}
+
+#[test]
+fn the_opener_is_charged_whoever_touches() {
+    let _test = Test::begin();
+    let cgroup = Cgroup::new("opener");
+    let mdev = Type::default_parent("accel-var").new_device_with("memory-mb=64 num-queues=1");
+    let device = cgroup.within(|| mdev.device());
+    accel::enable(&device);
+    let mut queue = Queue::enable(&device, 0, 0x10_0000, 16);
+    let region = device.region(accel::MEMORY).unwrap();
+    let mapping = region.map(0, 64 * MIB).unwrap();
+    let charged = |before: usize| cgroup.current().saturating_sub(before);
+    // The work, which is done by nobody's process; then a process in another cgroup, by file and mapping.
+    let before = cgroup.current();
+    queue.run(&[Descriptor::fill(1, 0, 4 << 20)]);
+    let by_work = charged(before);
+    assert!((4 * MIB..5 * MIB).contains(&by_work), "{by_work}");
+    let before = cgroup.current();
+    region.write_at(8 << 20, &vec![1; 4 * MIB]).unwrap();
+    let by_file = charged(before);
+    assert!((4 * MIB - MIB / 2..5 * MIB).contains(&by_file), "{by_file}");
+    let before = cgroup.current();
+    for page in 0..1024 {
+        mapping.write(16 * MIB + page * 4096, &[1]).unwrap();
+    }
+    let by_mapping = charged(before);
+    assert!(
+        (4 * MIB - MIB / 2..5 * MIB).contains(&by_mapping),
+        "{by_mapping}"
+    );
+    drop((mapping, queue));
+    drop(device);
+    let empty = wait::until(SOON, || cgroup.current() < MIB / 2);
+    assert!(empty, "{} bytes are still charged", cgroup.current());
+}
