@@ -19,7 +19,7 @@ const REGISTERS: &str = "Register access";
 /// Each thing is done as often, by turns.
 const RUNS: usize = 9;
 /// Changes of state there and back in a run.
-const ROUNDS: u64 = 50;
+const ROUNDS: u64 = 20;
 /// Register accesses in a run.
 const ACCESSES: u64 = 1000;
 
