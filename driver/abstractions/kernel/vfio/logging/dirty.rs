@@ -127,8 +127,8 @@ impl DirtyLog {
 
     /// Takes the first run of written pages within `wanted` out of the log.
     ///
-    /// The run may be shorter than the written stretch it is part of, and is cut to `wanted`; pages
-    /// that are only partly wanted are cleared as a whole.
+    /// The run may be shorter than the written stretch it is part of, and is cut to `wanted`. A page
+    /// that is only partly wanted stays in the log: nobody has been told of the rest of it.
     pub(super) fn take(&mut self, wanted: Range) -> Option<Range> {
         if self.everything {
             let logged = self.ranges.iter().filter_map(|r| r.intersection(wanted));
@@ -146,6 +146,12 @@ impl DirtyLog {
             let from = first.max(base) - base;
             let to = last.min(base + (LEAF_PAGES - 1)) - base;
             if let Some((start, end)) = take_run(leaf, from, to) {
+                if base + start == first && wanted.first & within_page != 0 {
+                    set(leaf, start);
+                }
+                if base + end == last && wanted.last & within_page != within_page {
+                    set(leaf, end);
+                }
                 let run = Range {
                     first: (base + start) << self.shift,
                     last: (base + end) << self.shift | within_page,
@@ -275,6 +281,21 @@ mod tests {
         let runs = taken(&mut log, whole)?;
         assert_eq!(&*runs, &[range(0x9000, 2)]);
         assert_eq!(taken(&mut log, whole)?.len(), 0);
+        assert_eq!(log.count, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn pages_asked_for_in_part_stay() -> Result {
+        let mut log = log(&[range(0, 16)], 4 * PAGE)?;
+        log.mark(range(5, 1));
+        for part in [range(4, 1), range(6, 2), range(3, 2)] {
+            let seen = taken(&mut log, part)?;
+            let expected = part.intersection(range(4, 4)).ok_or(EINVAL)?;
+            assert_eq!(&*seen, &[expected]);
+        }
+        assert_eq!(&*taken(&mut log, range(4, 4))?, &[range(4, 4)]);
+        assert_eq!(taken(&mut log, range(0, 16))?.len(), 0);
         assert_eq!(log.count, 0);
         Ok(())
     }
