@@ -42,7 +42,7 @@ usage: cargo vmtest VERB
   check                  what needs no VM and no build root
   modules                vmig.ko for the VM's kernel
   boot [SUITE [FILTER]]  guest tests only: all, one suite, or some tests of it
-  faults PART            all statements for the faults with PART in their name
+  faults PART,...        all statements for the faults with a PART in their name
   selftest               runs that the harness has to judge as failed
   demo                   the demonstration
   bench                  what the devices take, beside peers; figures in target/bench
