@@ -17,7 +17,7 @@ use crate::test::Test;
 const FAILSLAB: &str = "/sys/kernel/debug/failslab";
 
 /// More allocations than any operation does.
-const LIMIT: u32 = 2000;
+const LIMIT: u32 = 10_000;
 
 /// Allocations below one of these do not fail; the first one that the kernel has counts, for the
 /// compiler may have merged each into the next.

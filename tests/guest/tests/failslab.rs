@@ -293,8 +293,8 @@ fn a_parent() {
     });
     println!("mkdir: {count} allocations");
     let live = format!("{item}/live");
-    // Most are the driver core's, for three types and their attributes.
-    let count = failing.sample(17, |shot| {
+    // Most are the driver core's, for six types and their attributes.
+    let count = failing.sample(53, |shot| {
         fs::create_dir(&item).expect("mkdir");
         if let Err(errno) = shot.at(|| sysfs::write(&live, "1")) {
             assert_eq!(errno, Errno::ENOMEM, "allocation {}", shot.nth());
