@@ -13,8 +13,9 @@ use crate::{kernel, Mdev};
 /// How long one statement may take. Those that try a lot stop after half of it.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Bad streams of a kind that a statement tries at most on the debug kernel, which is slow.
-const TRIES_DEBUG: usize = 64;
+/// Bad streams of a kind that a statement tries where all would take too long: on the debug kernel, and
+/// on types that are another one with fewer values.
+pub const FEW_TRIES: usize = 64;
 
 /// Options to check everything that can be checked on `mdev`. `reconfigure` is a shell command that
 /// makes it reconfigure itself.
@@ -27,7 +28,7 @@ pub fn options(mdev: &Mdev, attach: Attach, reconfigure: Option<&str>) -> Option
         destructive: true,
         deadline: DEADLINE,
         tries: match kernel::is_debug() {
-            true => TRIES_DEBUG,
+            true => FEW_TRIES,
             false => defaults.tries,
         },
         reconfigure: command.into_iter().flatten().map(str::to_owned).collect(),

@@ -73,7 +73,10 @@ fn check(protocol: Protocol, kind: &str, attach: Attach) -> (usize, usize) {
     };
     let file = mdev.path("migration").join(param);
     let script = format!("echo {value} >{}", file.display());
-    let options = conform::options(&mdev, attach, Some(&script));
+    let mut options = conform::options(&mdev, attach, Some(&script));
+    if !kind.ends_with("-var") {
+        options.tries = options.tries.min(conform::FEW_TRIES);
+    }
     let reports = conform::run(&options, &statements);
     for report in &reports {
         println!("{}", conform::line(report));
