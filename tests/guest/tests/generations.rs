@@ -333,6 +333,11 @@ impl Golden {
     }
 }
 
+/// Loading leaves the device in the state it was in: one that runs would go on with its work at once.
+fn stop(device: &Device) {
+    device.set_state(State::Stop).expect("STOP");
+}
+
 #[test]
 fn golden_streams_load_on_both() {
     let _test = Test::begin();
@@ -342,6 +347,7 @@ fn golden_streams_load_on_both() {
         let stream = golden.bytes();
         let newer = two.new_one(golden.kind).new_device_with(golden.list);
         let device = newer.device();
+        stop(&device);
         offer(&device, &stream).unwrap_or_else(|e| panic!("{name}: {e}: {}", newer.refusal()));
         // The state is that of the stream, to the last record; more than one list, and messages that
         // are pending, are of the way and not of the state.
@@ -350,6 +356,7 @@ fn golden_streams_load_on_both() {
         let list = golden.list.split(' ').next().unwrap();
         let older = two.old(golden.kind).new_device_with(list);
         let device = older.device();
+        stop(&device);
         match golden.older {
             None => {
                 offer(&device, &stream).unwrap_or_else(|e| panic!("{name}: {e}"));
