@@ -8,6 +8,7 @@ use std::{
         RefCell, //
     },
     collections::{
+        btree_map::Entry,
         BTreeMap,
         BTreeSet, //
     },
@@ -111,11 +112,14 @@ impl Memory for Ram {
         assert!(at + data.len() as u64 <= u64::from(inner.pages) * PAGE as u64);
         pieces(at, data.len(), |page, to, from| {
             let page = page as u32;
-            if !inner.map.contains_key(&page) {
-                inner.room = inner.room.checked_sub(1).ok_or(Full)?;
-                inner.map.insert(page, Box::new([0; PAGE]));
-            }
-            inner.map.get_mut(&page).unwrap()[to].copy_from_slice(&data[from]);
+            let bytes = match inner.map.entry(page) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    inner.room = inner.room.checked_sub(1).ok_or(Full)?;
+                    entry.insert(Box::new([0; PAGE]))
+                }
+            };
+            bytes[to].copy_from_slice(&data[from]);
             if inner.tracking {
                 inner.dirty.insert(page);
             }
