@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 /// How many of the last lines are shown.
 const KEPT: usize = 50;
 
+/// How many lines are shown from the first line of trouble on: a report with its stack.
+const REPORT: usize = 60;
+
 /// How many lines of trouble are named: one report has several, and one fault may cause two reports.
 const NAMED: usize = 8;
 
@@ -72,6 +75,8 @@ pub(crate) struct Console {
     partial: Vec<u8>,
     last: VecDeque<String>,
     trouble: Vec<String>,
+    /// What came from the first line of trouble on.
+    report: Vec<String>,
 }
 
 impl Console {
@@ -95,6 +100,9 @@ impl Console {
         if self.trouble.len() < NAMED && is_trouble(&line) {
             self.trouble.push(line.clone());
         }
+        if !self.trouble.is_empty() && self.report.len() < REPORT {
+            self.report.push(line.clone());
+        }
         if self.last.len() == KEPT {
             self.last.pop_front();
         }
@@ -104,6 +112,11 @@ impl Console {
     /// The first lines that mean trouble.
     pub(crate) fn trouble(&self) -> &[String] {
         &self.trouble
+    }
+
+    /// The first line of trouble and what followed; the last lines may be past that.
+    pub(crate) fn report(&self) -> &[String] {
+        &self.report
     }
 
     /// The last lines, the unfinished one included.
@@ -179,6 +192,17 @@ mod tests {
             console.feed(b"Oops: 1\n");
         }
         assert_eq!(console.trouble().len(), NAMED);
+    }
+
+    #[test]
+    fn a_report_is_kept_however_much_comes_after() {
+        let mut console = Console::default();
+        console.feed(b"before\nBUG: x\nCall Trace:\n f+0x1\n");
+        for n in 0..KEPT + REPORT {
+            console.feed(format!("{n}\n").as_bytes());
+        }
+        assert_eq!(console.report().len(), REPORT);
+        assert_eq!(console.report()[..3], ["BUG: x", "Call Trace:", " f+0x1"]);
     }
 
     #[test]

@@ -53,7 +53,8 @@ struct Run {
     channel: String,
     /// Whether somebody has seen it come.
     shown: bool,
-    /// The last lines of the console.
+    /// What the console shows of the trouble, then its last lines.
+    report: Vec<String>,
     console: Vec<String>,
     /// Image and logs.
     dir: RunDir,
@@ -251,6 +252,7 @@ impl Parts {
             judgement,
             channel: ended.channel,
             shown: !screen.is_dark(),
+            report: ended.report,
             console: ended.last_lines,
             dir,
         })
@@ -272,6 +274,10 @@ impl Run {
             details.extend(self.channel.lines().map(|line| format!("> {line}")));
         }
         if !self.judgement.problems.is_empty() {
+            if !self.report.is_empty() {
+                details.push("-- trouble on the console".to_owned());
+                details.extend(self.report.iter().map(|line| format!("| {line}")));
+            }
             details.push("-- last lines of the console".to_owned());
             details.extend(self.console.iter().map(|line| format!("| {line}")));
         }
