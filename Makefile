@@ -8,6 +8,9 @@ PREFIX ?= /usr/local
 KDIR ?=
 # How long `make fuzz` looks, for each target.
 FUZZ_SECONDS ?= 120
+# Where mdevctl looks for callouts, whatever PREFIX is; before version 1.3 in
+# /etc/mdevctl.d/scripts.d/callouts. Empty: install none.
+CALLOUTS ?= /usr/lib/mdevctl/scripts.d/callouts
 
 # The host's cargo if it is new enough and can link, else that of the build root.
 host_cargo := $(shell v=$$(cargo --version 2> /dev/null | cut -d ' ' -f 2) && [ -n "$$v" ] && \
@@ -25,7 +28,8 @@ help:
 	@echo '               take; each beside a peer. Figures and charts are left in target/bench'
 	@echo 'make helper    the vmig command and the vfio-user programs: $(target)/release/vmig, vmig-serial, vmig-accel'
 	@echo 'make conform-mtty   put what the kernel'\''s sample driver does into tests/CONFORMANCE.md'
-	@echo 'make install   commands, man pages, completions and (with KDIR=...) the module; DESTDIR, PREFIX'
+	@echo 'make install   commands, man pages, completions, the callout of mdevctl and (with KDIR=...) the module;'
+	@echo '               DESTDIR, PREFIX, CALLOUTS'
 	@echo 'make clean     remove what was built here; the cache shared by all checkouts stays'
 
 demo test check conform-mtty:
@@ -56,6 +60,7 @@ install:
 	@set -e; vmig=$$(ls -t target/release/vmig $(target)/release/vmig target/root/release/vmig 2> /dev/null | head -n 1); \
 	[ -n "$$vmig" ] || { $(MAKE) helper; vmig=$(target)/release/vmig; }; \
 	install -D -m 755 "$$vmig" $(prefix)/bin/vmig; \
+	$(if $(CALLOUTS),install -D -m 755 "$${vmig%/*}/vmig-mdevctl" $(DESTDIR)$(CALLOUTS)/vmig;) \
 	for program in vmig-serial vmig-accel; do \
 		install -D -m 755 "$${vmig%/*}/$$program" $(prefix)/bin/$$program; \
 		install -d $(prefix)/share/vfio-user; \

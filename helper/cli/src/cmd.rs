@@ -16,7 +16,7 @@ mod params;
 mod plan;
 mod remove;
 mod set;
-mod stage;
+pub(crate) mod stage;
 mod state;
 mod types;
 mod unstage;

@@ -236,6 +236,11 @@ impl<'a> Context<'a> {
             let more = message.details.len() - limit;
             text.push_str(&format!("  and {more} more (-v)\n"));
         }
+        self.say(&text);
+    }
+
+    /// Writes lines to standard error as they are.
+    pub fn say(&mut self, text: &str) {
         // There is nobody left to tell if this fails.
         let _ = self.io.err.write_all(text.as_bytes());
     }

@@ -5,6 +5,7 @@
 //! - [`cli`]: the command line, parsed and nothing else;
 //! - [`context`]: what a verb works with: the system, the streams, the global options;
 //! - [`cmd`]: the verbs, one file each;
+//! - [`callout`]: what mdevctl has done for the types of vmig, a program of its own;
 //! - [`place`]: types, devices and full sets that the command line names;
 //! - [`change`], [`interrupt`], [`report`]: writes that are done as a whole or undone;
 //! - [`exit`], [`failure`]: exit status, and errors as users see them;
@@ -13,6 +14,7 @@
 //!
 #![forbid(unsafe_code)]
 
+pub mod callout;
 pub mod change;
 pub mod cli;
 pub mod cmd;

@@ -5,10 +5,7 @@
 use std::path::Path;
 
 use vmig::{
-    check::{
-        judge,
-        Outcome, //
-    },
+    check::judge,
     document::{
         Document,
         Model, //
@@ -24,7 +21,10 @@ use vmig::{
         Device,
         TypeDir, //
     },
-    value::Params,
+    value::{
+        Params,
+        Value, //
+    },
     verdict::Verdict,
 };
 use vmig_model::uuid::Uuid;
@@ -136,6 +136,35 @@ pub fn model<'a>(dir: &TypeDir, document: &'a Document) -> Result<(&'a str, &'a 
     Ok((name, model))
 }
 
+/// The values in effect of every parameter of `model`.
+///
+/// # Errors
+///
+/// [`Code::Unreadable`]; [`Code::Malformed`] for text that is no value of the parameter's type;
+/// [`Code::Contradiction`] for a parameter of the device that its type does not describe.
+pub fn values(device: &Device, model: &Model) -> Result<Params, Error> {
+    for name in device.param_names()? {
+        // The attribute of the RFC's version 4 that stands beside its only parameter.
+        if !model.params.contains_key(&name) && name != "device_model" {
+            let path = device.param_path(&name).display().to_string();
+            let message = "the migration information of the type has no such parameter";
+            return Err(Error::new(Code::Contradiction, path, message));
+        }
+    }
+    let mut values = Params::new();
+    for (name, param) in &model.params {
+        let text = device.param(name)?;
+        let value = Value::parse(param.kind, &text).map_err(|why| {
+            Error::malformed(
+                device.param_path(name).display().to_string(),
+                why.to_string(),
+            )
+        })?;
+        values.insert(name.clone(), value);
+    }
+    Ok(values)
+}
+
 /// The full set of values with which `model` takes `list`.
 ///
 /// # Errors
@@ -151,45 +180,53 @@ pub fn full_set(
     for warning in &info.document.warnings {
         context.warning(warning);
     }
-    let outcome = match info.document.models.get(&list.model) {
+    let (params, doubt) = judged(what, list, dir, &info.document)?;
+    if let Some(doubt) = doubt {
+        context.notice(&doubt);
+    }
+    Ok(params)
+}
+
+/// As [`full_set`], where `document` is what the type says; with what is to be told about the list
+/// if it is not certain.
+///
+/// # Errors
+///
+/// As [`full_set`].
+pub fn judged(
+    what: &str,
+    list: &List,
+    dir: &TypeDir,
+    document: &Document,
+) -> Result<(Params, Option<Message>), Failure> {
+    let outcome = match document.models.get(&list.model) {
         Some(model) => judge(list, model),
         None => {
-            let other = info
-                .document
-                .models
-                .keys()
-                .next()
-                .map_or("", String::as_str);
-            vmig::check::check(list, other, &info.document)
+            let other = document.models.keys().next().map_or("", String::as_str);
+            vmig::check::check(list, other, document)
         }
     };
-    let Outcome {
-        verdict,
-        reasons,
-        apply,
-    } = outcome;
     let read = dir.info_path().display().to_string();
-    match apply {
-        Some(apply) => {
-            if verdict == Verdict::Possible {
-                let line = format!("{what}: it is not certain that the driver accepts the list");
-                context.notice(&because(line, &reasons).with("read", read));
-            }
-            Ok(apply)
-        }
-        None => {
-            let line = match reasons.as_slice() {
-                [] => format!("{what}: the list is not accepted"),
-                [only] => format!("{what}: {}", only.message),
-                [first, others @ ..] => {
-                    format!("{what}: {} (and {} more)", first.message, others.len())
-                }
-            };
-            let message = match reasons.len() {
-                0 | 1 => Message::new(line),
-                _ => because(line, &reasons),
-            };
-            Err(Failure::Refused(message.with("read", read)))
+    if let Some(apply) = outcome.apply {
+        let doubt = (outcome.verdict == Verdict::Possible).then(|| {
+            let line = format!("{what}: it is not certain that the driver accepts the list");
+            because(line, &outcome.reasons).with("read", read)
+        });
+        return Ok((apply, doubt));
+    }
+    Err(Failure::Refused(
+        no(what, &outcome.reasons).with("read", read),
+    ))
+}
+
+/// Why not: the first reason in the line that stands alone, and all of them if there are more.
+pub fn no(what: &str, reasons: &[Reason]) -> Message {
+    match reasons {
+        [] => Message::new(format!("{what}: the list is not accepted")),
+        [only] => Message::new(format!("{what}: {}", only.message)),
+        [first, others @ ..] => {
+            let line = format!("{what}: {} (and {} more)", first.message, others.len());
+            because(line, reasons)
         }
     }
 }

@@ -57,7 +57,7 @@
 //! - [`fleet`], [`baseline`]: parameters that every host of a fleet accepts.
 //! - [`compare`], [`plan`], [`label`]: two of a kind; destinations by rank; names for groups.
 //! - [`source`], [`inventory`], [`exec`]: where documents come from.
-//! - [`program`]: the options of vfio-user programs.
+//! - [`program`]: the options of vfio-user programs; [`mdevctl`]: its configuration of a device.
 //! - [`sysfs`]: this host; the only place that knows a path below /sys.
 //! - [`value`], [`set`], [`verdict`], [`reason`], [`error`]: what those are made of.
 //!
@@ -79,6 +79,7 @@ pub mod inventory;
 mod json;
 pub mod label;
 pub mod list;
+pub mod mdevctl;
 mod order;
 pub mod output;
 pub mod plan;

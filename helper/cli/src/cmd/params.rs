@@ -11,11 +11,7 @@ use std::{
 };
 
 use vmig::{
-    document::Model,
-    error::{
-        Code,
-        Error, //
-    },
+    error::Error,
     exec,
     inventory::Info,
     list::{
@@ -24,10 +20,6 @@ use vmig::{
     },
     program,
     sysfs::Device,
-    value::{
-        Params as Values,
-        Value, //
-    },
 };
 
 use crate::{
@@ -56,7 +48,7 @@ pub(super) fn run(args: &Params, context: &mut Context<'_>) -> Result<Exit, Fail
 fn read(device: &Device, context: &Context<'_>) -> Result<List, Error> {
     let info = device.kind.info()?;
     let (name, model) = place::model(&device.kind, &info.document)?;
-    let values = values(device, model)?;
+    let values = place::values(device, model)?;
     Ok(List {
         device: Some(list::Device {
             host: context.system.host().name,
@@ -100,33 +92,4 @@ fn of_program(words: &[String], directory: &Path, source: &str) -> Result<List, 
     let info = Info::parse(&text, source)?;
     let arguments = words.get(1..).unwrap_or_default();
     program::list(arguments, &info.document, directory, source)
-}
-
-/// The values in effect of every parameter of `model`.
-///
-/// # Errors
-///
-/// [`Code::Unreadable`]; [`Code::Malformed`] for text that is no value of the parameter's type;
-/// [`Code::Contradiction`] for a parameter of the device that its type does not describe.
-pub(super) fn values(device: &Device, model: &Model) -> Result<Values, Error> {
-    for name in device.param_names()? {
-        // The attribute of the RFC's version 4 that stands beside its only parameter.
-        if !model.params.contains_key(&name) && name != "device_model" {
-            let path = device.param_path(&name).display().to_string();
-            let message = "the migration information of the type has no such parameter";
-            return Err(Error::new(Code::Contradiction, path, message));
-        }
-    }
-    let mut values = Values::new();
-    for (name, param) in &model.params {
-        let text = device.param(name)?;
-        let value = Value::parse(param.kind, &text).map_err(|why| {
-            Error::malformed(
-                device.param_path(name).display().to_string(),
-                why.to_string(),
-            )
-        })?;
-        values.insert(name.clone(), value);
-    }
-    Ok(values)
 }

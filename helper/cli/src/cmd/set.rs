@@ -15,7 +15,6 @@ use vmig::{
     },
 };
 
-use super::params;
 use crate::{
     change::{
         self,
@@ -43,7 +42,7 @@ pub(super) fn run(args: &Set, context: &mut Context<'_>) -> Result<Exit, Failure
     let what = format!("cannot set {}", device.uuid);
     let info = device.kind.info()?;
     let (_, model) = place::model(&device.kind, &info.document)?;
-    let now = params::values(&device, model)?;
+    let now = place::values(&device, model)?;
     let wanted = match args.from() {
         Some(from) => {
             let list = context.list(&from)?;

@@ -93,7 +93,7 @@ pub(super) fn wanted(
 /// # Errors
 ///
 /// [`Failure::Refused`] for values that no line can hold.
-pub(super) fn line(what: &str, uuid: Uuid, params: &Params) -> Result<String, Failure> {
+pub(crate) fn line(what: &str, uuid: Uuid, params: &Params) -> Result<String, Failure> {
     let mut line = uuid.to_string();
     for (name, value) in params {
         let value = value.to_string();
@@ -112,7 +112,7 @@ pub(super) fn line(what: &str, uuid: Uuid, params: &Params) -> Result<String, Fa
 }
 
 /// Writes the line. An entry that was there before is left as it was when this is undone.
-pub(super) fn stage(
+pub(crate) fn stage(
     change: &mut Change<'_, '_>,
     what: &str,
     dir: &TypeDir,
@@ -127,7 +127,7 @@ pub(super) fn stage(
 }
 
 /// The staged entry of this UUID, as far as it can be read.
-pub(super) fn entry(dir: &TypeDir, uuid: Uuid) -> Option<Staged> {
+pub(crate) fn entry(dir: &TypeDir, uuid: Uuid) -> Option<Staged> {
     let entries = dir.staged().ok()?;
     entries.into_iter().find(|entry| entry.uuid == uuid)
 }

@@ -21,9 +21,13 @@ use std::{
 
 use kernel::Kernel;
 use tempfile::TempDir;
-use vmig::sysfs::System;
+use vmig::sysfs::{
+    System,
+    Write as _, //
+};
 use vmig_cli::{
     context::Io,
+    exit::Exit,
     interrupt::Interrupt, //
 };
 use vmig_model::types::Generation;
@@ -121,9 +125,38 @@ impl Machine {
     }
 
     /// The same with something on standard input.
-    pub(crate) fn run_with(&self, words: &[&str], mut stdin: &[u8]) -> Said {
+    pub(crate) fn run_with(&self, words: &[&str], stdin: &[u8]) -> Said {
+        let sys = self.sys();
+        let args = ["vmig", "--sysfs-root"].map(Into::into).into_iter();
+        let args = args.chain([sys.into_os_string()]);
+        let args = args.chain(words.iter().map(Into::into));
+        self.say(stdin, |io| vmig_cli::run(args, io, |_| self.system()))
+    }
+
+    /// Runs mdevctl's callout with these words.
+    pub(crate) fn callout(&self, words: &[&str], stdin: &[u8]) -> Said {
+        let args = ["vmig-mdevctl"].iter().chain(words).map(Into::into);
+        self.say(stdin, |io| vmig_cli::callout::run(args, io, self.system()))
+    }
+
+    /// Writes an attribute as somebody else.
+    pub(crate) fn write(&self, path: &Path, text: &str) -> std::io::Result<()> {
+        self.kernel.write(path, text.as_bytes())
+    }
+
+    fn system(&self) -> System {
+        System {
+            proc: self.directory.path().join("proc"),
+            dev: self.directory.path().join("dev"),
+            now: UNIX_EPOCH + Duration::from_secs(1_795_370_400),
+            writer: Box::new(self.kernel.clone()),
+            ..System::new(self.sys())
+        }
+    }
+
+    fn say(&self, mut stdin: &[u8], run: impl FnOnce(Io<'_>) -> Exit) -> Said {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let io = Io {
+        let exit = run(Io {
             stdin: &mut stdin,
             out: &mut out,
             err: &mut err,
@@ -131,21 +164,10 @@ impl Machine {
             err_terminal: false,
             plain: true,
             interrupt: self.interrupt.clone(),
-        };
-        let sys = self.sys();
-        let args = ["vmig", "--sysfs-root"].map(Into::into).into_iter();
-        let args = args.chain([sys.clone().into_os_string()]);
-        let args = args.chain(words.iter().map(Into::into));
-        let exit = vmig_cli::run(args, io, |sys| System {
-            proc: self.directory.path().join("proc"),
-            dev: self.directory.path().join("dev"),
-            now: UNIX_EPOCH + Duration::from_secs(1_795_370_400),
-            writer: Box::new(self.kernel.clone()),
-            ..System::new(sys)
         });
         let text = |data: Vec<u8>| {
             let text = String::from_utf8(data).expect("vmig says text");
-            text.replace(sys.to_str().unwrap(), "/sys")
+            text.replace(self.sys().to_str().unwrap(), "/sys")
         };
         Said {
             status: exit.status(),

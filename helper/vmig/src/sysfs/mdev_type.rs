@@ -72,6 +72,14 @@ impl TypeDir {
         format!("{}/{}", self.parent, self.kind)
     }
 
+    /// What the mdev core names the type after: the driver of its parent, else the class or bus.
+    pub fn driver(&self) -> Option<String> {
+        let device = self.path.parent()?.parent()?;
+        let name =
+            link_name(&device.join("driver")).or_else(|| link_name(&device.join("subsystem")));
+        name.filter(|name| is_name(name))
+    }
+
     /// The file that holds the migration information.
     pub fn info_path(&self) -> PathBuf {
         self.path.join("migration_info.json")
@@ -186,14 +194,7 @@ fn staged_line(line: &str) -> Option<Staged> {
 impl System {
     /// What an inventory says about `dir`; an error stands in for information that is not there.
     pub fn implementation(&self, dir: &TypeDir) -> Implementation {
-        let device = dir.path.parent().and_then(Path::parent);
-        let driver = device
-            .and_then(|device| {
-                // As the mdev core names types: the driver, else the class or bus.
-                link_name(&device.join("driver")).or_else(|| link_name(&device.join("subsystem")))
-            })
-            .filter(|driver| is_name(driver))
-            .unwrap_or_default();
+        let driver = dir.driver().unwrap_or_default();
         let version = self.sys.join("module").join(&driver).join("version");
         let text = |path: &Path| optional(path).ok().flatten();
         Implementation {
