@@ -231,6 +231,16 @@ pub struct Commands {
     /// The contents of the new device are to survive close
     #[arg(long)]
     pub keep: bool,
+    /// The tool is to remember the device, so that it can be started again: mdevctl, virsh
+    #[arg(long)]
+    pub define: bool,
+    /// Interface through which QEMU is to open the device; nothing: group, which all versions know
+    #[arg(long, value_enum, value_name = "INTERFACE")]
+    pub attach: Option<Interface>,
+    /// Where QEMU is to put the device on its PCI bus, as at the source: SLOT or SLOT.FUNCTION, in
+    /// hexadecimal
+    #[arg(long, value_name = "ADDRESS")]
+    pub addr: Option<String>,
     /// Run the command, if it is a program, in place of vmig
     #[arg(long, requires = "tool", conflicts_with = "output")]
     pub exec: bool,
@@ -241,6 +251,12 @@ pub struct Commands {
 pub enum Tool {
     /// vmig itself.
     Vmig,
+    /// mdevctl.
+    Mdevctl,
+    /// libvirt, by its command virsh.
+    Virsh,
+    /// vmig, and then QEMU, which waits for the migration.
+    Qemu,
     /// The destination: a vfio-user program, `exec:PROGRAM ARGUMENTS`.
     Program,
 }

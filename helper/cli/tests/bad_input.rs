@@ -127,6 +127,7 @@ fn contents() {
             &["stage", VAR, "--from", "@"],
             &["set", A, "--from", "@"],
             &["commands", "--to", VAR, "--from", "@"],
+            &["commands", "--to", VAR, "--from", "@", "--tool", "mdevctl"],
             &["info", "@"],
             &["info", "@", "-o", "json"],
             &["state", "show", "@"],
@@ -221,6 +222,7 @@ fn choices() {
             &["info", "--color", "@"],
             &["set", A, "--keep", "@"],
             &["commands", "--tool", "@"],
+            &["commands", "--attach", "@"],
             &["completions", "@"],
             &["@"],
         ] {

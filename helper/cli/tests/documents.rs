@@ -120,6 +120,12 @@ fn outputs() -> Vec<(Vec<String>, String)> {
     fs::write(&stream, &support::streams()[0].1).unwrap();
     let stream = stream.to_str().unwrap();
 
+    let pci = machine
+        .run(&["info", "vmig/vmig-serial-var", "-o", "json"])
+        .out;
+    let pci = pci.replace("\"parent\": \"vmig\"", "\"parent\": \"0000:00:06.0\"");
+    let pci = write("pci.json", &pci);
+
     let var = "vmig/vmig-serial-var";
     let exec = format!("exec:cat {any} --");
     let mine = format!("mine={list}");
@@ -157,6 +163,15 @@ fn outputs() -> Vec<(Vec<String>, String)> {
         vec!["label", "--list", &mine],
         vec!["label", &worse],
         vec!["commands", "--from", &list, "--to", var],
+        vec![
+            "commands", "--from", &list, "--to", var, "--tool", "mdevctl",
+        ],
+        vec![
+            "commands", "--from", &list, "--to", &pci, "--tool", "virsh", "--uuid", A, "--define",
+        ],
+        vec![
+            "commands", "--from", &list, "--to", var, "--tool", "qemu", "--uuid", A,
+        ],
         vec![
             "commands", "--from", &open, "--to", &exec, "--tool", "program",
         ],

@@ -78,6 +78,12 @@ const TABLE: &[(u8, Prepare, &[&str], &[u8])] = &[
     ),
     (
         1,
+        nothing,
+        &["commands", "--to", VAR, "--from", "-", "--tool", "virsh"],
+        LIST,
+    ),
+    (
+        1,
         |m| drop(m.run(&["stage", VAR, A, "--new"])),
         &["stage", VAR, A, "--from", "-"],
         LIST,
@@ -106,6 +112,12 @@ const TABLE: &[(u8, Prepare, &[&str], &[u8])] = &[
     (2, nothing, &["create", VAR, "not-a-uuid", "--new"], b""),
     (2, nothing, &["params", "not-a-uuid"], b""),
     (2, nothing, &["man", "nonsense"], b""),
+    (
+        2,
+        nothing,
+        &["commands", "--to", VAR, "--from", "-", "--tool", "qemu"],
+        LIST,
+    ),
     (2, nothing, &["completions", "cmd"], b""),
     // The input.
     (3, nothing, &["check", "--from", "-", VAR], b"nonsense\n"),
