@@ -6,6 +6,11 @@
 
 mod support;
 
+use std::process::{
+    Command,
+    Stdio, //
+};
+
 use serde_json::{
     json,
     Value, //
@@ -742,4 +747,40 @@ fn the_rest() {
         assert_eq!(said.err, format!("{event} {action} is not known\n"));
     }
     assert!(machine.kernel.snapshot() == before);
+}
+
+/// The program itself, with mdevctl's own variable for another root.
+#[test]
+fn the_program() {
+    let machine = Machine::new();
+    assert!(mdevctl(&machine, &[("migration/ports", "2")]).0);
+    let run = |kind: &str, event: &str, action: &str, stdin: Stdio| {
+        let words = [
+            "-t", kind, "-e", event, "-a", action, "-s", "none", "-u", A, "-p", "vmig",
+        ];
+        let output = Command::new(env!("CARGO_BIN_EXE_vmig-mdevctl"))
+            .args(words)
+            .env("MDEVCTL_ENV_ROOT", machine.sys().parent().unwrap())
+            .stdin(stdin)
+            .output()
+            .unwrap();
+        let text = |data| String::from_utf8(data).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (status, out, err) = run(VAR, "get", "attributes", Stdio::null());
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert!(out.contains("{\"migration/ports\":\"2\"}"), "{out}");
+    // Nothing to read is no configuration.
+    let (status, out, err) = run(VAR, "pre", "start", Stdio::null());
+    assert_eq!((status, out.as_str()), (Some(3), ""));
+    assert!(
+        err.starts_with(&format!("cannot start {A} at vmig/{VAR}: ")),
+        "{err}"
+    );
+    let nothing = (Some(2), String::new(), String::new());
+    assert_eq!(run("x-y", "pre", "start", Stdio::null()), nothing);
 }
