@@ -8,8 +8,13 @@
 pub(crate) mod driver;
 mod gate;
 pub(crate) mod items;
+pub(crate) mod pci;
 
 use kernel::{
+    device::{
+        self,
+        Bound, //
+    },
     prelude::*,
     sync::Arc,
     workqueue::Queue, //
@@ -43,6 +48,9 @@ use driver::{
 };
 use gate::Gate;
 pub(crate) use gate::OpenGuard;
+
+/// The types that a parent offers.
+type Types = KVec<Pin<KBox<mdev::Type<MdevDriver>>>>;
 
 /// What all parents share.
 #[pin_data]
@@ -101,11 +109,11 @@ impl Parent {
 
 /// A parent in sysfs. Dropping it removes its devices and waits until nobody uses them; no lock may
 /// be held that an attribute or a probe takes.
-pub(crate) struct Live {
+pub(crate) struct Live<'bound> {
     // In the order in which they have to go: files in the types' directories, then the types, then
     // the entries, which a device that is being created may still give back.
     _nodes: KVec<TypeNodes>,
-    _registration: mdev::ParentRegistration<MdevDriver>,
+    _registration: mdev::ParentRegistration<'bound, MdevDriver>,
     parent: Present,
 }
 
@@ -118,9 +126,32 @@ impl Drop for Present {
     }
 }
 
-impl Live {
-    /// Registers the parent `name` that offers the types of `generation`.
+impl Live<'static> {
+    /// Makes the class device `name`, a parent that offers the types of `generation`.
     pub(crate) fn new(host: &Host, name: &CStr, generation: Generation) -> Result<Self> {
+        Self::with(host, generation, |types| {
+            mdev::ParentRegistration::new(&host.class, name, &host.driver, types)
+        })
+    }
+}
+
+impl<'bound> Live<'bound> {
+    /// Makes `dev` a parent that offers the types of `generation`, as long as it is bound.
+    pub(crate) fn for_device(
+        host: &Host,
+        dev: &'bound device::Device<Bound>,
+        generation: Generation,
+    ) -> Result<Self> {
+        Self::with(host, generation, |types| {
+            mdev::ParentRegistration::for_device(&host.class, dev, &host.driver, types)
+        })
+    }
+
+    fn with(
+        host: &Host,
+        generation: Generation,
+        register: impl FnOnce(Types) -> Result<mdev::ParentRegistration<'bound, MdevDriver>>,
+    ) -> Result<Self> {
         let parent = Present(Arc::pin_init(
             try_pin_init!(Parent {
                 share: host.staging.add_parent()?,
@@ -139,7 +170,7 @@ impl Live {
             let offer = mdev::Type::new(ty.name, ty.pretty, offered)?;
             offers.push(offer, GFP_KERNEL)?;
         }
-        let registration = mdev::ParentRegistration::new(&host.class, name, &host.driver, offers)?;
+        let registration = register(offers)?;
         let mut nodes = KVec::new();
         for (ty, dir) in registration
             .types()
@@ -161,5 +192,13 @@ impl Live {
     /// `EBUSY` if one is open; then nothing changes.
     pub(crate) fn close(&self) -> Result {
         self.parent.0.gate.close()
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        // Those who have a device open are waited for, one device after the other. Nobody may open
+        // another one meanwhile, else there would be no end to it.
+        self.parent.0.gate.shut();
     }
 }

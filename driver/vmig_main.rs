@@ -13,9 +13,13 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
-use kernel_vfio::configfs::Subsystem;
+use kernel_vfio::{
+    configfs::Subsystem,
+    pci, //
+};
 use parents::{
     items,
+    pci::PciDriver,
     Host,
     Live, //
 };
@@ -37,10 +41,11 @@ module! {
 }
 
 /// The loaded module. Its fields are undone in the order in which they stand: no more parents are
-/// made, then the default parent goes, then what all parents share.
+/// made, PCI functions are unbound, then the default parent goes, then what all parents share.
 struct Vmig {
     _configfs: Subsystem<items::Root>,
-    _parent: Live,
+    _pci: Pin<KBox<pci::Registration<PciDriver>>>,
+    _parent: Live<'static>,
     _host: Arc<Host>,
 }
 
@@ -49,8 +54,11 @@ impl kernel::Module for Vmig {
         kernel_vfio::layout::check()?;
         let host = Arc::pin_init(Host::new(module), GFP_KERNEL)?;
         let parent = Live::new(&host, c"vmig", Generation::NEWEST)?;
+        let pci = pci::Registration::new(c"vmig", module, host.clone());
+        let pci = KBox::pin_init(pci, GFP_KERNEL)?;
         Ok(Self {
             _configfs: Subsystem::new(c"vmig", module, items::Root(host.clone()))?,
+            _pci: pci,
             _parent: parent,
             _host: host,
         })

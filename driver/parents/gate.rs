@@ -47,6 +47,11 @@ impl Gate {
         Ok(())
     }
 
+    /// Closes the gate for good, whoever is inside.
+    pub(super) fn shut(&self) {
+        self.state.lock().closed = true;
+    }
+
     /// Whether the gate is closed.
     pub(super) fn is_closed(&self) -> bool {
         self.state.lock().closed
@@ -107,6 +112,18 @@ mod tests {
         gate.close()?;
         assert!(gate.is_closed());
         assert_eq!(gate.enter(), Err(ENODEV));
+        gate.close()
+    }
+
+    #[test]
+    fn those_inside_can_leave_a_gate_that_was_shut() -> Result {
+        let gate = KBox::pin_init(Gate::new(), GFP_KERNEL)?;
+        gate.enter()?;
+        gate.shut();
+        assert!(gate.is_closed());
+        assert_eq!(gate.enter(), Err(ENODEV));
+        assert_eq!(gate.close(), Err(EBUSY));
+        gate.leave();
         gate.close()
     }
 }

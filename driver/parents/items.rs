@@ -98,7 +98,7 @@ enum Phase {
 /// A live parent.
 struct Active {
     // Goes first: the directory may be removed as soon as it is not pinned any more.
-    live: Live,
+    live: Live<'static>,
     _pinned: Pinned,
 }
 

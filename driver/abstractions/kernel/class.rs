@@ -152,8 +152,12 @@ pub struct Device<T> {
 }
 
 impl<T: Send + Sync + 'static> Device<T> {
-    /// Makes a device that is not in sysfs yet.
-    fn new(class: &Class, name: &CStr, data: impl PinInit<T, Error>) -> Result<ARef<Self>> {
+    /// Makes a device that is not in sysfs yet, and need not come there.
+    pub(crate) fn new(
+        class: &Class,
+        name: &CStr,
+        data: impl PinInit<T, Error>,
+    ) -> Result<ARef<Self>> {
         let this = KBox::try_pin_init(
             try_pin_init!(Self {
                 dev <- Opaque::ffi_init(|dev: *mut bindings::device| {

@@ -20,6 +20,7 @@ pub mod layout;
 pub mod mdev;
 pub mod memcg;
 pub mod nospec;
+pub mod pci;
 pub mod sysfs;
 pub mod vfio;
 pub mod workqueue;

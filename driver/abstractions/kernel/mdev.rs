@@ -7,11 +7,11 @@
 //! driver's [`Driver::probe`] builds it.
 //!
 //! The mdev core uses the memory of parent, types and driver as long as anybody refers to the
-//! parent's device, which may be after all of them were unregistered. Therefore parent and types
-//! are the data of the class device ([`crate::class`]) that is the parent, and keep the driver.
+//! types, which may be after all of them were unregistered. Therefore parent and types are the data
+//! of a device of ours ([`crate::class`]), and keep the driver. That device is the parent itself, or,
+//! if a device of somebody else is the parent, takes over the types that are left at the end.
 //!
-//! This module does not support: `max_instances` and `show_description`, nor parents that are
-//! devices of somebody else.
+//! This module does not support: `max_instances` and `show_description`.
 //!
 //! C header: [`include/linux/mdev.h`](srctree/include/linux/mdev.h)
 
@@ -26,7 +26,6 @@ pub use driver::{
     Registration, //
 };
 pub use parent::{
-    Parent,
     ParentRegistration,
     Type, //
 };

@@ -2,13 +2,26 @@
 
 //! Parents and the types that they offer.
 
-use core::marker::PhantomPinned;
+use core::{
+    cell::Cell,
+    marker::{
+        PhantomData,
+        PhantomPinned, //
+    },
+};
 
 use kernel::{
+    device::{
+        self,
+        Bound, //
+    },
     error::to_result,
     prelude::*,
     str::CString,
-    sync::Arc,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
     types::Opaque, //
 };
 
@@ -36,6 +49,8 @@ pub struct Type<T: Driver> {
     name: CString,
     pretty: CString,
     data: T::TypeData,
+    /// Has a reference of ours. Only for whoever takes the parent down.
+    held: Cell<bool>,
     #[pin]
     _pin: PhantomPinned,
 }
@@ -43,7 +58,7 @@ pub struct Type<T: Driver> {
 // SAFETY: The mdev core synchronises its access to the C part; the data is `Send`.
 unsafe impl<T: Driver> Send for Type<T> {}
 
-// SAFETY: As above; the data is `Sync`.
+// SAFETY: As above; the data is `Sync`, and `held` is used by one task.
 unsafe impl<T: Driver> Sync for Type<T> {}
 
 impl<T: Driver> Type<T> {
@@ -63,6 +78,7 @@ impl<T: Driver> Type<T> {
                 name: CString::try_from_fmt(fmt!("{name}"))?,
                 pretty: CString::try_from_fmt(fmt!("{pretty}"))?,
                 data,
+                held: Cell::new(false),
                 _pin: PhantomPinned,
             }),
             GFP_KERNEL,
@@ -104,13 +120,14 @@ impl<T: Driver> Type<T> {
     }
 }
 
-/// Data of the class device that is a parent.
+/// What the mdev core uses of a parent as long as anybody refers to one of its types: the data of a
+/// `struct device`, so that it is freed by the last reference to that.
 ///
 /// # Invariants
 ///
 /// `pointers` are those of `types`. Neither changes.
 #[pin_data]
-pub struct Parent<T: Driver> {
+struct Parent<T: Driver> {
     #[pin]
     raw: Opaque<bindings::mdev_parent>,
     types: KVec<Pin<KBox<Type<T>>>>,
@@ -125,15 +142,125 @@ unsafe impl<T: Driver> Send for Parent<T> {}
 // SAFETY: As above.
 unsafe impl<T: Driver> Sync for Parent<T> {}
 
-/// A registered parent of mediated devices: a class device in sysfs. Dropping this removes all its
-/// devices and waits until nobody uses them.
+impl<T: Driver> Parent<T> {
+    fn new(
+        driver: &Arc<Registration<T>>,
+        types: KVec<Pin<KBox<Type<T>>>>,
+    ) -> Result<impl PinInit<Self, Error>> {
+        let mut pointers = KVec::with_capacity(types.len(), GFP_KERNEL)?;
+        for ty in &types {
+            pointers.push(ty.raw.get(), GFP_KERNEL)?;
+        }
+        let driver = driver.clone();
+        Ok(try_pin_init!(Self {
+            raw: Opaque::zeroed(),
+            types,
+            pointers,
+            driver,
+        }))
+    }
+
+    /// Registers `dev` as a parent that offers the types.
+    ///
+    /// # Safety
+    ///
+    /// - To be called once. After a success the parent must be unregistered before it is freed.
+    /// - `dev` must be valid, and referred to until then.
+    /// - The parent must be kept as long as anybody refers to one of its types.
+    unsafe fn register(self: Pin<&Self>, dev: *mut bindings::device) -> Result {
+        let count = c_uint::try_from(self.pointers.len())?;
+        // SAFETY:
+        // - The parent's struct is initialised by this call; it is pinned, as the types and their
+        //   list are.
+        // - By the function's requirements device, parent, types and with them the driver are kept.
+        // - The driver is registered, by its type invariant.
+        to_result(unsafe {
+            bindings::mdev_register_parent(
+                self.raw.get(),
+                dev,
+                self.driver.as_raw(),
+                self.pointers.as_ptr().cast_mut(),
+                count,
+            )
+        })
+    }
+}
+
+/// Memory of a parent that is a device of somebody else.
+///
+/// Each type has a reference to the parent's device, which the mdev core gives up as the last thing
+/// it does with the type. Of a class device of ours the last of them frees the types. A foreign
+/// device may live much longer, or be a parent again, and nobody tells when its types are gone.
+/// Therefore the memory is that of a second device, `home`, which is never in sysfs; when the parent
+/// has been unregistered, types that somebody still refers to are made to refer to `home` instead.
+struct Foreign<T: Driver> {
+    home: ARef<class::Device<Parent<T>>>,
+    dev: ARef<device::Device>,
+}
+
+impl<T: Driver> Foreign<T> {
+    fn parent(&self) -> Pin<&Parent<T>> {
+        self.home.data()
+    }
+
+    /// Takes a reference to each type that has one.
+    fn hold_types(&self) {
+        for ty in &self.parent().get_ref().types {
+            // SAFETY: The kobject is initialised, or all zeroes and then counts as released.
+            let kobj = unsafe { bindings::kobject_get_unless_zero(&raw mut (*ty.raw.get()).kobj) };
+            ty.held.set(!kobj.is_null());
+        }
+    }
+
+    /// Lets the held types refer to `home`, and gives up what [`Self::hold_types`] took.
+    ///
+    /// # Safety
+    ///
+    /// The parent must have been unregistered, or its registration have failed, and
+    /// [`Self::hold_types`] have been called: before in the first case, after in the second.
+    unsafe fn move_types(&self) {
+        let (home, dev) = (
+            compat::device_as_raw((*self.home).as_ref()),
+            compat::device_as_raw(&*self.dev),
+        );
+        let parent = self.parent().get_ref();
+        // SAFETY: By the function's requirement the mdev core has no use for this any more but to
+        // give up the references of types. It does not do that now: those that are left are held.
+        unsafe { (*parent.raw.get()).dev = home };
+        for ty in parent.types.iter().filter(|ty| ty.held.take()) {
+            // SAFETY: Both devices are valid. What the type has of `dev` it has of `home` now; that is
+            // not the last reference of `dev`, which `self` has one of.
+            unsafe {
+                bindings::get_device(home);
+                bindings::put_device(dev);
+            }
+            // SAFETY: The reference is ours. If it was the last one, the type gives up its reference
+            // of `home`, which is not the last, for `self` has one.
+            unsafe { bindings::kobject_put(&raw mut (*ty.raw.get()).kobj) };
+        }
+    }
+}
+
+/// What a parent is.
+enum Place<T: Driver> {
+    /// A class device, which owns the memory.
+    Own(class::Registration<Parent<T>>),
+    /// Another device.
+    Foreign(Foreign<T>),
+}
+
+/// A registered parent of mediated devices. Dropping this removes all its devices and waits until
+/// nobody uses them.
 ///
 /// # Invariants
 ///
-/// The parent in the device's data is registered.
-pub struct ParentRegistration<T: Driver>(class::Registration<Parent<T>>);
+/// The parent in `place` is registered.
+pub struct ParentRegistration<'bound, T: Driver> {
+    place: Place<T>,
+    _bound: PhantomData<&'bound ()>,
+}
 
-impl<T: Driver> ParentRegistration<T> {
+impl<T: Driver> ParentRegistration<'static, T> {
     /// Makes the device `name` of `class` and registers it as a parent that offers `types`. User
     /// space may create devices before this returns.
     ///
@@ -146,51 +273,78 @@ impl<T: Driver> ParentRegistration<T> {
         driver: &Arc<Registration<T>>,
         types: KVec<Pin<KBox<Type<T>>>>,
     ) -> Result<Self> {
-        let mut pointers = KVec::with_capacity(types.len(), GFP_KERNEL)?;
-        for ty in &types {
-            pointers.push(ty.raw.get(), GFP_KERNEL)?;
-        }
-        let count = c_uint::try_from(pointers.len())?;
-        let driver = driver.clone();
-        let dev = class::Registration::new(
-            class,
-            name,
-            try_pin_init!(Parent {
-                raw: Opaque::uninit(),
-                types,
-                pointers,
-                driver,
-            }),
-        )?;
-        let parent = dev.data().get_ref();
-        // SAFETY:
-        // - The parent's struct is uninitialised memory that this call initialises; it is pinned,
-        //   as the types and their list are.
-        // - The device is kept by `dev` until the parent is unregistered, and parent, types and
-        //   driver by the device.
-        // - The driver is registered, by its type invariant.
-        to_result(unsafe {
-            bindings::mdev_register_parent(
-                parent.raw.get(),
-                compat::device_as_raw(dev.as_ref()),
-                parent.driver.as_raw(),
-                parent.pointers.as_ptr().cast_mut(),
-                count,
-            )
-        })?;
+        let own = class::Registration::new(class, name, Parent::new(driver, types)?)?;
+        let dev = compat::device_as_raw((*own).as_ref());
+        // SAFETY: The parent was made just now. The device is kept by `own` until the parent is
+        // unregistered, and the parent by the device, which each type refers to.
+        unsafe { own.data().register(dev) }?;
         // INVARIANT: Registered just now.
-        Ok(Self(dev))
+        Ok(Self {
+            place: Place::Own(own),
+            _bound: PhantomData,
+        })
+    }
+}
+
+impl<'bound, T: Driver> ParentRegistration<'bound, T> {
+    /// Registers `dev`, which is bound to a driver, as a parent that offers `types`. User space may
+    /// create devices before this returns. The destructor of `class` waits until nobody refers to
+    /// one of the types.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EEXIST` if `dev` is a parent already.
+    pub fn for_device(
+        class: &class::Class,
+        dev: &'bound device::Device<Bound>,
+        driver: &Arc<Registration<T>>,
+        types: KVec<Pin<KBox<Type<T>>>>,
+    ) -> Result<Self> {
+        let foreign = Foreign {
+            home: class::Device::new(class, dev.name(), Parent::new(driver, types)?)?,
+            dev: (&**dev).into(),
+        };
+        // SAFETY: The parent was made just now. The device is referred to by `foreign`. So is the
+        // parent until it is unregistered, and from then on by what `move_types` does.
+        let registered = unsafe { foreign.parent().register(compat::device_as_raw(dev)) };
+        if let Err(error) = registered {
+            // The first types may have been there long enough for somebody to create a device, which
+            // the mdev core leaves behind. All it knows of the others is forgotten.
+            foreign.hold_types();
+            // SAFETY: The registration has failed.
+            unsafe { foreign.move_types() };
+            return Err(error);
+        }
+        // INVARIANT: Registered just now.
+        Ok(Self {
+            place: Place::Foreign(foreign),
+            _bound: PhantomData,
+        })
+    }
+
+    fn parent(&self) -> &Parent<T> {
+        match &self.place {
+            Place::Own(own) => own.data().get_ref(),
+            Place::Foreign(foreign) => foreign.parent().get_ref(),
+        }
     }
 
     /// The types, in the order in which they were given.
     pub fn types(&self) -> impl Iterator<Item = &Type<T>> {
-        self.0.data().get_ref().types.iter().map(|ty| &**ty)
+        self.parent().types.iter().map(|ty| &**ty)
     }
 }
 
-impl<T: Driver> Drop for ParentRegistration<T> {
+impl<T: Driver> Drop for ParentRegistration<'_, T> {
     fn drop(&mut self) {
+        if let Place::Foreign(foreign) = &self.place {
+            foreign.hold_types();
+        }
         // SAFETY: By the type invariant the parent is registered, and nobody else unregisters it.
-        unsafe { bindings::mdev_unregister_parent(self.0.data().get_ref().raw.get()) };
+        unsafe { bindings::mdev_unregister_parent(self.parent().raw.get()) };
+        if let Place::Foreign(foreign) = &self.place {
+            // SAFETY: Unregistered just now; the types were held before.
+            unsafe { foreign.move_types() };
+        }
     }
 }

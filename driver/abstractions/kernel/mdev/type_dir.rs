@@ -23,7 +23,7 @@ use crate::sysfs::Dir;
 /// # Errors
 ///
 /// `ENOMEM`.
-pub fn directories<T: Driver>(parent: &ParentRegistration<T>) -> Result<KVec<Arc<Dir>>> {
+pub fn directories<T: Driver>(parent: &ParentRegistration<'_, T>) -> Result<KVec<Arc<Dir>>> {
     let mut dirs = KVec::new();
     for ty in parent.types() {
         // SAFETY: The parent is registered, by its type invariant.
