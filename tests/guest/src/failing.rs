@@ -32,9 +32,10 @@ const CORE_WARNS: [&str; 3] = [
 ];
 
 /// What the kernel core says by itself of an allocation that failed, at warning level or worse.
-const CORE_SAYS: [&str; 5] = [
+const CORE_SAYS: [&str; 6] = [
     "Failed to add to iommu group",
     "driver_sysfs_add failed",
+    "Failed to create compatibility class link",
     "kobject: can not set name properly!",
     "kobject_add_internal failed for ",
     "kobject_create_and_add: kobject_add error",

@@ -20,6 +20,7 @@ pub mod contents;
 pub mod detect;
 pub mod event;
 pub mod failing;
+pub mod function;
 pub mod kernel;
 pub mod kmsg;
 pub mod mdev;
@@ -40,6 +41,7 @@ pub mod user;
 pub mod wait;
 
 pub use crate::event::Event;
+pub use crate::function::Function;
 pub use crate::mdev::{uuid, Mdev, Type};
 pub use crate::parent::Parent;
 pub use crate::test::Test;

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::kmsg::Log;
-use crate::{kernel, modules, parent, sysfs};
+use crate::{function, kernel, modules, parent, sysfs, Function};
 
 /// The devices, the staging table and the kernel log are one per machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -95,7 +95,7 @@ fn watch(limit: Duration) -> Sender<()> {
     sender
 }
 
-/// What tests make and should have removed: vmig's devices, staged entries, parents.
+/// What tests make and should have removed: vmig's devices, staged entries, parents, bound functions.
 fn leftovers() -> Vec<String> {
     let mut left = Vec::new();
     for device in names(Path::new("/sys/bus/mdev/devices")) {
@@ -108,6 +108,15 @@ fn leftovers() -> Vec<String> {
     }
     for name in names(Path::new(parent::CONFIGFS)) {
         left.push(format!("parent {name}"));
+    }
+    for address in function::ADDRESSES {
+        let function = Function::at(address);
+        if function.driver().is_some() {
+            left.push(format!("bound function {address}"));
+        }
+        if function.overridden().is_some() {
+            left.push(format!("driver_override of {address}"));
+        }
     }
     left
 }
@@ -135,6 +144,11 @@ fn clean_up() {
         let item = format!("{}/{name}", parent::CONFIGFS);
         let _ = sysfs::write(format!("{item}/live"), "0");
         let _ = fs::remove_dir(item);
+    }
+    for address in function::ADDRESSES {
+        let function = Function::at(address);
+        let _ = function.unbind();
+        let _ = function.override_driver(None);
     }
 }
 

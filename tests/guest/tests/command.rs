@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use guest::contents::{empty_and_full, fill};
 use guest::stream::{load, save, Stream};
-use guest::{table, uuid, Mdev, Parent, Test, Type};
+use guest::{function, table, uuid, Function, Mdev, Parent, Test, Type};
 use serde_json::Value;
 
 /// The type that most of this is about, as the command names it.
@@ -350,4 +350,35 @@ fn state_is_refused_for_the_right_reason() {
         b"",
     );
     assert!(said.err.contains("fifo-size"), "{said:?}");
+}
+
+/// The name of such a parent has colons in it.
+#[test]
+fn pci_parents_are_named_by_their_address() {
+    let _test = Test::begin();
+    let parent = Function::at(function::ADDRESSES[0]).parent();
+    let name = format!("{}/vmig-serial-var", parent.address());
+    let rows = vmig(&["types", "-o", "json"]).json();
+    let rows = rows["types"].as_array().unwrap();
+    let mut own = rows.iter().filter(|row| row["parent"] == parent.address());
+    assert!(own.any(|row| row["type"] == "vmig-serial-var"));
+    let said = vmig(&["info", &name]);
+    assert_eq!(said.status, Some(0), "{said:?}");
+    assert!(said.text().contains(&name), "{said:?}");
+    ends(0, &["check", "--from", "-", &name], LIST.as_bytes());
+    let id = uuid();
+    ends(0, &["stage", &name, &id, "--from", "-"], LIST.as_bytes());
+    let staged = parent.kind("serial-var").staged();
+    assert!(staged[0].starts_with(&id), "{staged:?}");
+    ends(0, &["unstage", &id], b"");
+    ends(0, &["create", &name, &id, "--from", "-"], LIST.as_bytes());
+    let mdev = Mdev::existing(&id);
+    assert_eq!(mdev.param("ports"), "2");
+    ends(
+        0,
+        &["check", "--from", "-", &name],
+        ends(0, &["params", &id], b"").text().as_bytes(),
+    );
+    ends(0, &["remove", &id], b"");
+    assert!(!mdev.directory().exists());
 }

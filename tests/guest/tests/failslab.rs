@@ -17,7 +17,7 @@ use guest::failing::{Failing, Shot};
 use guest::pci::INTX;
 use guest::stream::{load, save};
 use guest::uart::SCR;
-use guest::{parent, sysfs, uuid, Event, Mdev, Port, Test, Type};
+use guest::{function, parent, sysfs, uuid, Event, Function, Mdev, Port, Test, Type};
 use vmig_vfio::{Attach, DataFile, Device, Errno, Error, IovaRange, State};
 
 const LIST: &str = "ports=2 fifo-size=64 auto-flow=on";
@@ -305,4 +305,28 @@ fn a_parent() {
         fs::remove_dir(&item).expect("rmdir");
     });
     end(&mut test, "parent", count, 50..);
+}
+
+#[test]
+fn a_pci_parent() {
+    let (mut test, failing) = begin();
+    let function = Function::at(function::ADDRESSES[0]);
+    // Reserved; unbound at the end whatever happens.
+    let parent = function.parent();
+    parent.unbind().expect("unbind");
+    // The types are those of the other parents, and as expensive.
+    let count = failing.sample(53, |shot| {
+        if let Err(errno) = shot.at(|| parent.bind()) {
+            assert_eq!(errno, Errno::ENOMEM, "allocation {}", shot.nth());
+            assert_eq!(parent.driver(), None, "allocation {}", shot.nth());
+            assert!(!parent.path("mdev_supported_types").exists());
+            parent.bind().expect("the next try");
+        }
+        // The mdev core lives without the link in its class, by which the types are found.
+        if parent.is_parent() {
+            drop(parent.kind("serial-1").new_device());
+        }
+        parent.unbind().expect("unbind");
+    });
+    end(&mut test, "PCI parent", count, 50..);
 }

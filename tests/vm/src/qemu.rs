@@ -25,6 +25,10 @@ const POWER_OFF: Duration = Duration::from_secs(20);
 /// After the first line of trouble, for the rest of the kernel's report and what follows from it.
 const AFTERMATH: Duration = Duration::from_secs(2);
 
+/// Slots on the root bus that have a PCI function without a driver, for those who need one to bind.
+/// The guest tests know them, too (`guest/src/function.rs`).
+const FREE_FUNCTIONS: [&str; 2] = ["0x10", "0x11"];
+
 /// How long a run is waited for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
@@ -88,6 +92,9 @@ fn command(
         "none",
     ]);
     qemu.args(["-no-reboot", "-device", "virtio-rng-pci"]);
+    for slot in FREE_FUNCTIONS {
+        qemu.args(["-device", &format!("pci-testdev,addr={slot}")]);
+    }
     qemu.arg("-kernel")
         .arg(kernel.dir.join("bzImage"))
         .arg("-initrd")
