@@ -67,6 +67,7 @@ install:
 		sed 's|@bindir@|$(PREFIX)/bin|' helper/vfio-user/50-$$program.json \
 			> $(prefix)/share/vfio-user/50-$$program.json; \
 	done
+	install -D -m 644 -t $(prefix)/share/doc/vmig helper/boot/55-vmig.rules helper/boot/vmig.conf
 	install -d $(addprefix $(prefix)/share/,man/man1 \
 		bash-completion/completions zsh/site-functions fish/vendor_completions.d)
 	$(prefix)/bin/vmig man --directory $(prefix)/share/man/man1
