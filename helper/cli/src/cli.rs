@@ -441,7 +441,7 @@ pub struct StateShow {
 /// Options of `conform`.
 #[derive(Args, Debug)]
 pub struct Conform {
-    /// UUID of a mediated device, or the directory of any VFIO device in sysfs
+    /// UUID of a mediated device, the directory of any VFIO device in sysfs, or vfio-user:SOCKET
     #[arg(value_name = "DEVICE", required_unless_present = "list")]
     pub device: Option<String>,
     /// Whose statements to check: the state machine of Linux 5.18, or the region before it

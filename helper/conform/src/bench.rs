@@ -14,9 +14,7 @@ use std::{
 
 use vmig_vfio::{
     Attach,
-    DataFile,
     Device,
-    Errno,
     Location,
     MigrationFlags,
     Roots,
@@ -25,6 +23,11 @@ use vmig_vfio::{
 
 use crate::{
     paths,
+    target::{
+        self,
+        Session,
+        Target, //
+    },
     verdict::{
         broken,
         check,
@@ -45,6 +48,9 @@ pub struct Options {
     pub directory: PathBuf,
     /// The interface to open it through.
     pub attach: Attach,
+    /// The socket of a vfio-user server whose device is checked instead; `directory` and `attach` mean
+    /// nothing then.
+    pub socket: Option<PathBuf>,
     /// Whether bad streams and removal are allowed.
     pub destructive: bool,
     /// How long one statement may take.
@@ -64,6 +70,7 @@ impl Default for Options {
             roots: Roots::default(),
             directory: PathBuf::new(),
             attach: Attach::Auto,
+            socket: None,
             destructive: false,
             deadline: Duration::from_secs(60),
             tries: 1024,
@@ -97,19 +104,13 @@ impl Bench {
 
     /// Opens the device as it is, with or without migration.
     pub(crate) fn open_plain(&self) -> Result<Subject, Unheld> {
-        let options = &self.options;
-        let device = Device::open(&options.roots, &options.directory, options.attach);
-        let device = device.must("opening the device")?;
-        let flags = match device.migration_flags() {
-            Ok(flags) => Some(flags),
-            Err(e) if e.errno() == Some(Errno::ENOTTY) => None,
-            Err(e) => {
-                let expected = "feature MIGRATION (get) succeeds or gives ENOTTY";
-                return Err(broken(expected, error_shown(&e)));
-            }
-        };
+        let target = target::open(&self.options).must("opening the device")?;
+        let flags = target.migration_flags().map_err(|e| {
+            let expected = "feature MIGRATION (get) succeeds or gives ENOTTY";
+            broken(expected, error_shown(&e))
+        })?;
         Ok(Subject {
-            device,
+            target,
             flags: flags.unwrap_or(MigrationFlags(0)),
             migratable: flags.is_some(),
             tidy: Cell::new(flags.is_some()),
@@ -139,7 +140,7 @@ impl Bench {
 
 /// The open device. Dropping it resets and closes it.
 pub(crate) struct Subject {
-    device: Device,
+    target: Box<dyn Target>,
     flags: MigrationFlags,
     migratable: bool,
     /// Reset before it is closed.
@@ -147,10 +148,10 @@ pub(crate) struct Subject {
 }
 
 impl Deref for Subject {
-    type Target = Device;
+    type Target = dyn Target;
 
-    fn deref(&self) -> &Device {
-        &self.device
+    fn deref(&self) -> &Self::Target {
+        &*self.target
     }
 }
 
@@ -158,7 +159,7 @@ impl Drop for Subject {
     fn drop(&mut self) {
         // Whether a reset works is what C27 says; here it is only tidiness.
         if self.tidy.get() {
-            let _ = self.device.reset();
+            let _ = self.target.reset();
         }
     }
 }
@@ -180,6 +181,12 @@ impl Subject {
     /// Has a device without migration reset in the end as well.
     pub(crate) fn touch(&self) {
         self.tidy.set(true);
+    }
+
+    /// The device as the kernel has it, for statements that are about nothing else.
+    pub(crate) fn device(&self) -> Result<&Device, Unheld> {
+        let device = self.target.kernel();
+        device.ok_or_else(|| skip("the device is not one of the kernel's"))
     }
 
     /// The states that the device has and that can be entered: all but ERROR.
@@ -209,13 +216,13 @@ impl Subject {
     }
 
     /// Takes the device to another state; it must work.
-    pub(crate) fn set(&self, to: State) -> Result<Option<DataFile>, Unheld> {
+    pub(crate) fn set(&self, to: State) -> Result<Option<Session>, Unheld> {
         self.set_state(to).must(&format!("SET {to}"))
     }
 
     /// Takes the device to another state on a way that opens a session.
-    pub(crate) fn begin(&self, to: State) -> Result<DataFile, Unheld> {
-        let data = self.set(to)?;
+    pub(crate) fn begin(&self, to: State) -> Result<Session, Unheld> {
+        let data = self.set(to)?.or_else(|| self.target.transfer());
         data.ok_or_else(|| broken(format!("SET {to} returns a data_fd"), "data_fd -1"))
     }
 
@@ -226,7 +233,7 @@ impl Subject {
     }
 
     /// Resets the device and takes it to `state`; returns the session, if there is one there.
-    pub(crate) fn enter(&self, state: State) -> Result<Option<DataFile>, Unheld> {
+    pub(crate) fn enter(&self, state: State) -> Result<Option<Session>, Unheld> {
         self.restart()?;
         let data = match paths::has_session(state) {
             true => Some(self.begin(state)?),
@@ -238,7 +245,7 @@ impl Subject {
     }
 
     /// [`Self::enter`] for a state that has a session.
-    pub(crate) fn session(&self, state: State) -> Result<DataFile, Unheld> {
+    pub(crate) fn session(&self, state: State) -> Result<Session, Unheld> {
         let data = self.enter(state)?;
         data.ok_or_else(|| broken(format!("SET {state} returns a data_fd"), "data_fd -1"))
     }

@@ -144,6 +144,8 @@ pub struct Statement {
     pub reference: &'static str,
     /// It feeds the device bad streams or removes it, and so is checked only on demand.
     pub destructive: bool,
+    /// Why it means nothing for a vfio-user server, if so.
+    kernel_only: Option<&'static str>,
     pub(crate) check: fn(&Bench) -> Verdict,
 }
 
@@ -161,6 +163,7 @@ impl Statement {
             text,
             reference,
             destructive: false,
+            kernel_only: None,
             check,
         }
     }
@@ -168,6 +171,19 @@ impl Statement {
     pub(crate) const fn destructive(mut self) -> Self {
         self.destructive = true;
         self
+    }
+
+    pub(crate) const fn only_kernel(mut self, why: &'static str) -> Self {
+        self.kernel_only = Some(why);
+        self
+    }
+
+    /// Why the statement means nothing for a vfio-user server; `None` if it does mean something.
+    pub const fn kernel_only(&self) -> Option<&'static str> {
+        match self.id.protocol {
+            Protocol::V1 => Some("the protocol has no migration region"),
+            Protocol::V2 => self.kernel_only,
+        }
     }
 }
 

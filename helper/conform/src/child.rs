@@ -6,10 +6,7 @@ use serde::{
     Deserialize,
     Serialize, //
 };
-use vmig_vfio::{
-    Attach,
-    Device, //
-};
+use vmig_vfio::Attach;
 
 use crate::{
     bench::{
@@ -21,6 +18,7 @@ use crate::{
         Id, //
     },
     report::Outcome,
+    target, //
 };
 
 /// The job of a child process.
@@ -55,7 +53,7 @@ impl std::str::FromStr for Job {
 /// What is seen of a device before anything is checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {
-    /// The kernel's name of it: a UUID, or a PCI address.
+    /// The kernel's name of it: a UUID, or a PCI address. Of a vfio-user server: its socket.
     pub name: String,
     /// The interface that it was opened through.
     pub attach: AttachForm,
@@ -72,6 +70,9 @@ pub enum AttachForm {
     Cdev,
     /// The IOMMU group and a container.
     Group,
+    /// No device of the kernel: the socket of a vfio-user server.
+    #[serde(rename = "vfio-user")]
+    VfioUser,
 }
 
 /// What a child process prints.
@@ -99,14 +100,15 @@ pub fn run(job: Job, options: Options) -> String {
 }
 
 fn look(options: &Options) -> Result<Look, vmig_vfio::Error> {
-    let device = Device::open(&options.roots, &options.directory, options.attach)?;
+    let target = target::open(options)?;
     Ok(Look {
-        name: device.name().to_owned(),
-        attach: match device.attached() {
-            Attach::Group => AttachForm::Group,
-            Attach::Auto | Attach::Cdev => AttachForm::Cdev,
+        name: target.name().to_owned(),
+        attach: match target.kernel().map(vmig_vfio::Device::attached) {
+            None => AttachForm::VfioUser,
+            Some(Attach::Group) => AttachForm::Group,
+            Some(Attach::Auto | Attach::Cdev) => AttachForm::Cdev,
         },
-        migration_flags: device.migration_flags().ok().map(|flags| flags.0),
+        migration_flags: target.migration_flags().ok().flatten().map(|flags| flags.0),
     })
 }
 
@@ -142,10 +144,16 @@ mod tests {
             text.contains("closed") && text.contains("/nonexistent/device"),
             "{text}"
         );
-        let text = run(Job::Check(Id::c(1)), options);
+        let text = run(Job::Check(Id::c(1)), options.clone());
         assert!(matches!(
             serde_json::from_str(&text).unwrap(),
             Answer::Outcome(Outcome::NotOk { .. })
         ));
+        let socket = Some("/nonexistent/socket".into());
+        let text = run(Job::Look, Options { socket, ..options });
+        assert!(
+            text.contains("closed") && text.contains("cannot connect"),
+            "{text}"
+        );
     }
 }

@@ -89,6 +89,11 @@ impl Watch {
         Self { log: log.ok() }
     }
 
+    /// Sees nothing.
+    pub(crate) fn nothing() -> Self {
+        Self { log: None }
+    }
+
     /// Whether anything can be seen.
     pub(crate) fn sees(&self) -> bool {
         self.log.is_some()

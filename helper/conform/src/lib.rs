@@ -3,7 +3,9 @@
 //! A conformance suite for VFIO migration.
 //!
 //! It checks what the uAPI promises about migration on any VFIO device, through that uAPI alone: the
-//! state machine of protocol version 2 and the region of version 1. It does not know what the
+//! state machine of protocol version 2 and the region of version 1. The device may also be that of a
+//! vfio-user server, as far as the messages of that protocol stand for the calls of the uAPI. The
+//! suite does not know what the
 //! device is or what its stream looks like; bad streams are made from a good one of the device
 //! under test.
 //!
@@ -50,6 +52,7 @@ mod run;
 mod select;
 mod stream;
 mod system;
+mod target;
 mod v1;
 mod v2;
 mod verdict;

@@ -106,7 +106,11 @@ impl Run {
     ///
     /// [`Error`]: nothing can be checked.
     pub fn begin(starter: Starter, options: Options) -> Result<Self, Error> {
-        let log = Watch::new(&options.roots.dev);
+        // A server is a process like any other: what the kernel says is not about it.
+        let log = match options.socket {
+            None => Watch::new(&options.roots.dev),
+            Some(_) => Watch::nothing(),
+        };
         let look = match start(&starter, Job::Look, options.deadline).map_err(Error::Start)? {
             End::Answer(Answer::Look(look)) => look,
             End::Answer(Answer::Closed(reason)) => return Err(Error::Closed(reason)),
@@ -128,7 +132,8 @@ impl Run {
         &self.look
     }
 
-    /// Whether the kernel's log can be read, so that its complaints are seen.
+    /// Whether the kernel's log can be read, so that its complaints are seen; those about a vfio-user
+    /// server never are.
     pub fn sees_log(&self) -> bool {
         self.log.sees()
     }
@@ -147,6 +152,10 @@ impl Run {
     fn outcome(&mut self, statement: &Statement) -> Outcome {
         if let Some(reason) = &self.stuck {
             let reason = reason.clone();
+            return Outcome::Skip { reason };
+        }
+        if let (Some(_), Some(why)) = (&self.options.socket, statement.kernel_only()) {
+            let reason = format!("has no meaning over vfio-user: {why}");
             return Outcome::Skip { reason };
         }
         if statement.destructive && !self.options.destructive {

@@ -11,7 +11,6 @@ use nix::poll::{
 use std::os::fd::AsFd;
 
 use vmig_vfio::{
-    DataFile,
     Errno,
     Error,
     State, //
@@ -22,6 +21,7 @@ use crate::{
         Bench,
         Subject, //
     },
+    target::Session,
     verdict::{
         broken,
         check,
@@ -41,7 +41,7 @@ const LIMIT: usize = 1 << 30;
 pub(crate) const CHUNK: usize = 1 << 20;
 
 /// Reads to the permanent end, `chunk` bytes at a time.
-pub(crate) fn drain(data: &DataFile, chunk: usize) -> Result<Vec<u8>, Unheld> {
+pub(crate) fn drain(data: &Session, chunk: usize) -> Result<Vec<u8>, Unheld> {
     let mut stream = Vec::new();
     let mut buffer = vec![0; chunk];
     loop {
@@ -82,7 +82,7 @@ impl std::fmt::Display for Mark {
 }
 
 /// One read.
-pub(crate) fn mark(data: &DataFile, buffer: &mut [u8]) -> Mark {
+pub(crate) fn mark(data: &Session, buffer: &mut [u8]) -> Mark {
     match data.read(buffer) {
         Ok(0) => Mark::End,
         Ok(n) => Mark::Data(n),
@@ -93,7 +93,7 @@ pub(crate) fn mark(data: &DataFile, buffer: &mut [u8]) -> Mark {
 
 /// Reads in a pre-copy state until there is no more for now; returns the bytes, and how that was
 /// told.
-pub(crate) fn drain_early(data: &DataFile, bench: &Bench) -> Result<(Vec<u8>, Mark), Unheld> {
+pub(crate) fn drain_early(data: &Session, bench: &Bench) -> Result<(Vec<u8>, Mark), Unheld> {
     let mut stream = Vec::new();
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -205,7 +205,7 @@ impl Fed {
 
 /// Writes, and stops at the first refusal: returns it with the offset of the write.
 pub(crate) fn pour(
-    data: &DataFile,
+    data: &Session,
     stream: &[u8],
     chunk: usize,
 ) -> Result<Option<(usize, Errno)>, Unheld> {
@@ -279,15 +279,16 @@ pub(crate) fn events(data: &impl AsFd, ms: u16) -> Result<PollFlags, Unheld> {
 
 /// Broken unless a read shows that the session is over: end of stream, or an error that is not
 /// the temporary end.
-pub(crate) fn must_be_over(data: &DataFile, when: &str) -> Result<(), Unheld> {
+pub(crate) fn must_be_over(data: &Session, when: &str) -> Result<(), Unheld> {
     let seen = mark(data, &mut [0; 256]);
-    let over = matches!(seen, Mark::End | Mark::Failed(_));
+    // An error without an errno is a server that is gone.
+    let over = matches!(seen, Mark::End | Mark::Failed(Some(_)));
     let expected = format!("end of stream or an error from read() {when}");
     check(over, expected, seen.to_string())
 }
 
 /// Broken unless a write shows that the session is over.
-pub(crate) fn must_take_nothing(data: &DataFile, when: &str) -> Result<(), Unheld> {
+pub(crate) fn must_take_nothing(data: &Session, when: &str) -> Result<(), Unheld> {
     let what = format!("write() {when}");
     data.write(&[0; 16]).must_fail_somehow(&what).map(|_| ())
 }

@@ -101,7 +101,11 @@ impl<T> Call<T> for Result<T, Error> {
         self.map_err(|error| broken(format!("{what} succeeds"), error_shown(&error)))
     }
 
+    /// The protocol of vfio-user leaves the errno of a refusal open, so that any is right there.
     fn must_fail(self, with: Errno, what: &str) -> Result<(), Unheld> {
+        if let Err(Error::Remote { .. }) = self {
+            return self.must_fail_somehow(what).map(drop);
+        }
         let expected = || format!("{what} gives {with:?}");
         match self {
             Ok(_) => Err(broken(expected(), "success")),
@@ -110,9 +114,13 @@ impl<T> Call<T> for Result<T, Error> {
         }
     }
 
+    /// A server that is gone, or answers nonsense, has not refused.
     fn must_fail_somehow(self, what: &str) -> Result<Option<Errno>, Unheld> {
         match self {
             Ok(_) => Err(broken(format!("{what} fails"), "success")),
+            Err(error @ Error::Remote { errno: None, .. }) => {
+                Err(broken(format!("{what} is refused"), error_shown(&error)))
+            }
             Err(error) => Ok(error.errno()),
         }
     }
@@ -148,5 +156,31 @@ pub(crate) trait Own<T> {
 impl<T, E: Display> Own<T> for Result<T, E> {
     fn own(self, what: &str) -> Result<T, Unheld> {
         self.map_err(|error| skip(format!("{what}: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_refuses_with_any_errno_but_not_by_dying() {
+        let remote = |errno| {
+            Err::<(), _>(Error::Remote {
+                errno,
+                message: "m".into(),
+            })
+        };
+        let einval = Errno::EINVAL;
+        assert_eq!(remote(Some(Errno::EPERM)).must_fail(einval, "x"), Ok(()));
+        let gone = || broken("x is refused", "m");
+        assert_eq!(remote(None).must_fail(einval, "x"), Err(gone()));
+        assert_eq!(remote(None).must_fail_somehow("x"), Err(gone()));
+        let kernel = Err::<(), _>(Error::Memory {
+            len: 1,
+            errno: Errno::EPERM,
+        });
+        let other = broken("x gives EINVAL", "EPERM");
+        assert_eq!(kernel.must_fail(einval, "x"), Err(other));
     }
 }

@@ -120,6 +120,15 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl From<Error> for vmig_vfio::Error {
+    fn from(error: Error) -> Self {
+        Self::Remote {
+            errno: error.errno(),
+            message: error.to_string(),
+        }
+    }
+}
+
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         Self::Channel(fault)

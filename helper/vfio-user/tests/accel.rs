@@ -51,17 +51,17 @@ use vmig_vfio_user::{
 use crate::support::*;
 
 /// Where the client's memory begins, and its size.
-const RAM: u64 = 0x10_0000;
-const RAM_LEN: u64 = 0x80_0000;
+pub(crate) const RAM: u64 = 0x10_0000;
+pub(crate) const RAM_LEN: u64 = 0x80_0000;
 /// Data of the client, behind the ring.
-const DATA: u64 = RAM + 0x1000;
+pub(crate) const DATA: u64 = RAM + 0x1000;
 const MIB: u32 = 1 << 20;
 
-const COPY_IN: u8 = 1;
-const COPY_OUT: u8 = 2;
+pub(crate) const COPY_IN: u8 = 1;
+pub(crate) const COPY_OUT: u8 = 2;
 const FILL: u8 = 4;
 const CRC: u8 = 5;
-const DONE: u32 = 1;
+pub(crate) const DONE: u32 = 1;
 
 fn serve(list: &List) -> Running<Card<Pages>, Queues> {
     let ty = find(Generation::NEWEST, "accel-var").unwrap();
@@ -75,23 +75,23 @@ fn serve(list: &List) -> Running<Card<Pages>, Queues> {
 }
 
 /// A machine with memory, and one queue's ring at its beginning.
-struct Machine {
-    ram: File,
-    tail: u32,
+pub(crate) struct Machine {
+    pub(crate) ram: File,
+    pub(crate) tail: u32,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let ram = File::from(memfd_create(c"ram", MFdFlags::MFD_CLOEXEC).unwrap());
         ram.set_len(RAM_LEN).unwrap();
         Self { ram, tail: 0 }
     }
 
-    fn write(&self, address: u64, data: &[u8]) {
+    pub(crate) fn write(&self, address: u64, data: &[u8]) {
         self.ram.write_all_at(data, address - RAM).unwrap();
     }
 
-    fn read(&self, address: u64, len: usize) -> Vec<u8> {
+    pub(crate) fn read(&self, address: u64, len: usize) -> Vec<u8> {
         let mut data = vec![0; len];
         self.ram.read_exact_at(&mut data, address - RAM).unwrap();
         data
@@ -110,7 +110,7 @@ impl Machine {
     }
 
     /// Appends a descriptor to the ring of 64.
-    fn push(&mut self, operation: u8, length: u32, source: u64, destination: u64) {
+    pub(crate) fn push(&mut self, operation: u8, length: u32, source: u64, destination: u64) {
         let mut bytes = vec![operation, 1, 0, 0];
         bytes.extend(length.to_le_bytes());
         bytes.extend(source.to_le_bytes());
@@ -121,7 +121,7 @@ impl Machine {
     }
 
     /// Result and status of descriptor `n`.
-    fn outcome(&self, n: u32) -> (u32, u32) {
+    pub(crate) fn outcome(&self, n: u32) -> (u32, u32) {
         let bytes = self.read(RAM + u64::from(n) * 32 + 24, 8);
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         (word(0), word(4))

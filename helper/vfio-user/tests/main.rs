@@ -8,6 +8,7 @@ mod disconnect;
 mod dma;
 mod features;
 mod framing;
+mod interop;
 mod interrupts;
 mod lengths;
 mod migrate;

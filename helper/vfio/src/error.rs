@@ -69,7 +69,7 @@ pub enum Error {
         /// What happened.
         message: String,
     },
-    /// Anonymous memory could not be had.
+    /// Memory could not be mapped.
     Memory {
         /// Size that was asked for, in bytes.
         len: usize,

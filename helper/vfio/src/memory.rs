@@ -64,6 +64,16 @@ impl Memory {
         })
     }
 
+    /// Maps `len` bytes of `file` from `offset` on, shared, readable and writable.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a length of 0 or an offset inside a page, else what mmap(2) says.
+    pub fn shared(file: BorrowedFd<'_>, offset: u64, len: usize) -> crate::Result<Self> {
+        let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        Self::of_file(file, offset, len, prot).map_err(|errno| crate::Error::Memory { len, errno })
+    }
+
     /// Zeroed anonymous memory of at least `len` bytes, in whole pages; shared, so that a child
     /// process sees it too.
     ///

@@ -77,8 +77,12 @@ impl RegionInfo {
         })
     }
 
-    /// Reads the bytes that the ioctl has filled in.
-    fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+    /// Reads `struct vfio_region_info` and the capabilities behind it, as a driver has filled them in.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let short = "shorter than struct vfio_region_info";
         let u32_at = |at| caps::u32_at(bytes, at).ok_or(short);
         let u64_at = |at| caps::u64_at(bytes, at).ok_or(short);

@@ -79,9 +79,9 @@ pub fn starter(options: &Options) -> Starter {
         "--tries".to_owned(),
         options.tries.to_string(),
         "--attach".to_owned(),
-        match form(options.attach) {
-            AttachForm::Group => "group".to_owned(),
-            AttachForm::Cdev => "cdev".to_owned(),
+        match options.attach {
+            Attach::Group => "group".to_owned(),
+            Attach::Cdev | Attach::Auto => "cdev".to_owned(),
         },
     ];
     if options.destructive {

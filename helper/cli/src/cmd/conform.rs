@@ -2,13 +2,16 @@
 
 //! `vmig conform`: whether a VFIO driver does what the migration uAPI promises.
 //!
-//! It works on any VFIO device. Each statement is checked in a process of its own, which is this
+//! It works on any VFIO device, and on that of a vfio-user server. Each statement is checked in a process of its own, which is this
 //! program with the hidden option `--job`.
 
 use std::{
     env,
     ffi::OsString,
-    path::PathBuf,
+    path::{
+        Path,
+        PathBuf, //
+    },
     time::Duration, //
 };
 
@@ -45,6 +48,7 @@ use crate::{
         Interface,
         Protocol, //
     },
+    cmd::state::SOCKET,
     context::Context,
     exit::Exit,
     failure::{
@@ -75,7 +79,7 @@ pub(super) fn run(args: &Conform, context: &mut Context<'_>) -> Result<Exit, Fai
     let mut run = Run::begin(starter, options.clone()).map_err(|error| {
         Failure::Environment(Message::new(format!("cannot check {device}: {error}")))
     })?;
-    if !run.sees_log() {
+    if options.socket.is_none() && !run.sees_log() {
         let line = "the kernel's log cannot be read, so that its complaints are not seen";
         context.notice(&Message::new(line));
     }
@@ -141,8 +145,21 @@ fn options(args: &Conform, context: &Context<'_>) -> Result<Options, Failure> {
             return Err(Failure::Usage(Message::new(line)));
         }
     };
+    let device = args.device.as_deref().unwrap_or_default();
+    let socket = device.strip_prefix(SOCKET).map(PathBuf::from);
+    if socket.is_some() && args.attach.is_some() {
+        let line = "--attach is for devices of the kernel";
+        return Err(Failure::Usage(Message::new(line)));
+    }
     Ok(Options {
-        directory: directory(args.device.as_deref().unwrap_or_default(), &roots)?,
+        directory: match &socket {
+            None => directory(device, &roots)?,
+            Some(socket) => {
+                there(socket)?;
+                PathBuf::new()
+            }
+        },
+        socket,
         roots,
         attach: match args.attach {
             None => Attach::Auto,
@@ -166,8 +183,14 @@ fn directory(text: &str, roots: &Roots) -> Result<PathBuf, Failure> {
             return Err(Failure::Usage(Message::new(line)));
         }
     };
+    there(&path)?;
+    Ok(path)
+}
+
+/// Refuses a path where nothing is.
+fn there(path: &Path) -> Result<(), Failure> {
     match path.metadata() {
-        Ok(_) => Ok(path),
+        Ok(_) => Ok(()),
         Err(error) => {
             let path = path.display().to_string();
             Err(Error::unreadable(path, "no such device", &error).into())
@@ -185,7 +208,14 @@ fn starter(args: &Conform, options: &Options, context: &Context<'_>) -> Result<S
         "--sysfs-root".into(),
         context.system.sys.clone().into(),
         "conform".into(),
-        options.directory.clone().into(),
+        match &options.socket {
+            None => options.directory.clone().into(),
+            Some(socket) => {
+                let mut device = OsString::from(SOCKET);
+                device.push(socket);
+                device
+            }
+        },
         "--deadline".into(),
         args.deadline.to_string().into(),
         "--tries".into(),

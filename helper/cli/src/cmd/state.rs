@@ -70,8 +70,8 @@ struct Document {
     bytes: u64,
 }
 
-/// What a device behind a socket begins with.
-const SOCKET: &str = "vfio-user:";
+/// What the name of a device behind a socket begins with.
+pub(super) const SOCKET: &str = "vfio-user:";
 
 /// Where a device is.
 enum Place {

@@ -63,6 +63,7 @@ struct StatementForm {
     protocol: &'static str,
     class: &'static str,
     destructive: bool,
+    vfio_user: bool,
     text: &'static str,
     reference: &'static str,
 }
@@ -77,6 +78,7 @@ impl From<&Statement> for StatementForm {
             },
             class: statement.class.as_str(),
             destructive: statement.destructive,
+            vfio_user: statement.kernel_only().is_none(),
             text: statement.text,
             reference: statement.reference,
         }
@@ -95,7 +97,10 @@ impl<'a> Document<'a> {
             schema: "vmig.conform/1",
             device: Device {
                 name: look.name.clone(),
-                driver: driver(&options.directory),
+                driver: match options.socket {
+                    None => driver(&options.directory),
+                    Some(_) => None,
+                },
                 attach: look.attach,
                 migration_flags: look.migration_flags,
             },

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use crate::catalogue::{
     sections,
+    Protocol,
     Statement, //
 };
 
@@ -28,10 +29,14 @@ pub fn catalogue(chosen: &[&Statement]) -> String {
         );
         page.push_str("| | class | statement | where it is promised |\n|---|---|---|---|\n");
         for statement in statements {
-            let mark = if statement.destructive {
-                " (destructive)"
-            } else {
-                ""
+            let mark = match (statement.destructive, statement.kernel_only()) {
+                // All of v1 is.
+                (false, Some(_)) if statement.id.protocol == Protocol::V2 => " (kernel only)",
+                (true, Some(_)) if statement.id.protocol == Protocol::V2 => {
+                    " (destructive, kernel only)"
+                }
+                (true, _) => " (destructive)",
+                (false, _) => "",
             };
             add(
                 &mut page,

@@ -111,7 +111,7 @@ impl Old {
     }
 
     pub(super) fn region(&self) -> Result<Region<'_>, Unheld> {
-        let region = self.subject.region(self.index);
+        let region = self.subject.device()?.region(self.index);
         region.must("VFIO_DEVICE_GET_REGION_INFO of the migration region")
     }
 

@@ -3,7 +3,6 @@
 //! C11 to C20: the arcs of the state machine.
 
 use vmig_vfio::{
-    DataFile,
     Errno,
     State, //
 };
@@ -38,6 +37,8 @@ use crate::{
         CHUNK, //
     },
     system::fd_count,
+    target::Session,
+    v2::NO_DATA_FD,
     verdict::{
         check,
         held,
@@ -102,14 +103,16 @@ pub(crate) const SECTION: Section = Section {
             "exactly the arcs that open a session, or end in such an arc, return a data_fd",
             "linux/vfio.h, enum vfio_device_mig_state, RUNNING -> PRE_COPY and STOP -> RESUMING",
             c17,
-        ),
+        )
+        .only_kernel(NO_DATA_FD),
         Statement::new(
             Must,
             Id::c(18),
             "combined arcs leak no file descriptor",
             "linux/vfio.h, VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, data_fd",
             c18,
-        ),
+        )
+        .only_kernel(NO_DATA_FD),
         Statement::new(
             Must,
             Id::c(19),
@@ -128,7 +131,7 @@ pub(crate) const SECTION: Section = Section {
 };
 
 /// Takes the device to `from`; in RESUMING a good stream is there already, so that it can be left.
-fn stand(subject: &Subject, stream: &[u8], from: State) -> Result<Option<DataFile>, Unheld> {
+fn stand(subject: &Subject, stream: &[u8], from: State) -> Result<Option<Session>, Unheld> {
     let data = subject.enter(from)?;
     if let (State::Resuming, Some(data)) = (from, &data) {
         let refused = pour(data, stream, CHUNK)?;

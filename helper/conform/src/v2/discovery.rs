@@ -12,6 +12,7 @@ use vmig_vfio::{
     Attach,
     Cdev,
     Device,
+    Direction,
     Errno,
     Iommufd,
     State, //
@@ -107,28 +108,32 @@ pub(crate) const SECTION: Section = Section {
             "every flag bit above PROBE is EINVAL",
             "vfio_ioctl_device_feature(), unknown flags",
             c5,
-        ),
+        )
+        .only_kernel("the protocol has no text on other flag bits"),
         Statement::new(
             Must,
             Id::c(6),
             "a device without migration answers ENOTTY to 1, 2 and 9, and EINVAL to 12",
             "vfio_ioctl_device_feature_mig_device_state() and its neighbours, no mig_ops",
             c6,
-        ),
+        )
+        .only_kernel("the protocol has no text on devices without migration"),
         Statement::new(
             Must,
             Id::c(7),
             "feature MIG_PRECOPY_INFOv2 can be set iff there is PRE_COPY, and never read",
             "linux/vfio.h, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2",
             c7,
-        ),
+        )
+        .only_kernel("the protocol has no feature MIG_PRECOPY_INFOv2"),
         Statement::new(
             Should,
             Id::c(8),
             "the state after open is RUNNING, also when the last user left another one",
             "linux/vfio.h, enum vfio_device_mig_state, RUNNING; no text on open",
             c8,
-        ),
+        )
+        .only_kernel("the protocol has a device stay as it is until the next client comes"),
         Statement::new(
             Must,
             Id::c(9),
@@ -142,7 +147,8 @@ pub(crate) const SECTION: Section = Section {
             "an unbound cdev answers EINVAL; a second open succeeds, but its BIND is EINVAL",
             "linux/vfio.h, VFIO_DEVICE_BIND_IOMMUFD; vfio_df_open()",
             c10,
-        ),
+        )
+        .only_kernel("there is no cdev"),
     ],
 };
 
@@ -174,9 +180,19 @@ fn ask(subject: &Subject, flags: u32) -> Result<(), vmig_vfio::Error> {
     subject.feature_bytes(flags, HEADER, &mut [])
 }
 
+/// The features of migration. The protocol of vfio-user does not ask for MIG_DATA_SIZE.
+fn features(subject: &Subject) -> Result<Vec<u32>, Unheld> {
+    let mut features = vec![MIGRATION, DEVICE_STATE];
+    let sizes = || subject.has_feature(DATA_SIZE, Direction::Get);
+    if subject.kernel().is_some() || sizes().must("PROBE of feature 9")? {
+        features.push(DATA_SIZE);
+    }
+    Ok(features)
+}
+
 fn c2(bench: &Bench) -> Verdict {
     let subject = bench.open_fresh()?;
-    for feature in [MIGRATION, DEVICE_STATE, DATA_SIZE] {
+    for feature in features(&subject)? {
         ask(&subject, feature | PROBE).must(&format!("PROBE of feature {feature}"))?;
         let get = ask(&subject, feature | PROBE | GET);
         get.must(&format!("PROBE with GET of feature {feature}"))?;
@@ -194,7 +210,7 @@ fn c2(bench: &Bench) -> Verdict {
 
 fn c3(bench: &Bench) -> Verdict {
     let subject = bench.open_fresh()?;
-    for feature in [MIGRATION, DEVICE_STATE, DATA_SIZE] {
+    for feature in features(&subject)? {
         for (flags, what) in [
             (0, "neither GET nor SET"),
             (GET | SET, "GET and SET at once"),
@@ -208,8 +224,8 @@ fn c3(bench: &Bench) -> Verdict {
 
 fn c4(bench: &Bench) -> Verdict {
     let subject = bench.open()?;
-    // Features that have 8 bytes of data.
-    for feature in [MIGRATION, DEVICE_STATE, DATA_SIZE] {
+    // All of them have 8 bytes of data.
+    for feature in features(&subject)? {
         for argsz in [0, 4, 7, 8, 12, 15] {
             let done = subject.feature_bytes(feature | GET, argsz, &mut [0; 8]);
             done.must_fail(
@@ -229,14 +245,14 @@ fn c4(bench: &Bench) -> Verdict {
     let short = subject.feature_bytes(DEVICE_STATE | SET, HEADER + 7, &mut stop);
     short.must_fail(Errno::EINVAL, "SET STOP, argsz 15")?;
     subject.at(State::Running, "after a SET that was refused")?;
-    if ask(&subject, LOG_START | PROBE).is_ok() {
-        logging_argsz(&subject)?;
+    if let (Some(device), Ok(())) = (subject.kernel(), ask(&subject, LOG_START | PROBE)) {
+        logging_argsz(device)?;
     }
     held()
 }
 
 /// The same for the features of DMA logging: a request that is good but for its size.
-fn logging_argsz(subject: &Subject) -> Result<(), Unheld> {
+fn logging_argsz(device: &Device) -> Result<(), Unheld> {
     let range = [0_u64, 0x10_0000];
     let mut data = Vec::new();
     // struct vfio_device_feature_dma_logging_control: page_size, num_ranges, reserved, ranges.
@@ -244,12 +260,12 @@ fn logging_argsz(subject: &Subject) -> Result<(), Unheld> {
     data.extend_from_slice(&1_u32.to_ne_bytes());
     data.extend_from_slice(&[0; 4]);
     data.extend_from_slice(&(range.as_ptr().expose_provenance() as u64).to_ne_bytes());
-    let done = subject.feature_bytes(LOG_START | SET, HEADER + 23, &mut data);
+    let done = device.feature_bytes(LOG_START | SET, HEADER + 23, &mut data);
     if done.is_ok() {
-        let _ = subject.dma_logging_stop();
+        let _ = device.dma_logging_stop();
     }
     done.must_fail(Errno::EINVAL, "DMA_LOGGING_START, argsz 31")?;
-    let done = subject.feature_bytes(LOG_REPORT | GET, HEADER + 31, &mut [0; 32]);
+    let done = device.feature_bytes(LOG_REPORT | GET, HEADER + 31, &mut [0; 32]);
     done.must_fail(Errno::EINVAL, "DMA_LOGGING_REPORT, argsz 39")
 }
 
@@ -336,9 +352,11 @@ fn c9(bench: &Bench) -> Verdict {
                 u32::from_ne_bytes([s0, s1, s2, s3]),
                 i32::from_ne_bytes([f0, f1, f2, f3]),
             );
+            // Over vfio-user the member is not used.
+            let none = subject.kernel().map_or(seen.1, |_| -1);
             check(
-                seen == (state as u32, -1),
-                format!("GET in {state} gives {} and data_fd -1", state as u32),
+                seen == (state as u32, none),
+                format!("GET in {state} gives {} and data_fd {none}", state as u32),
                 format!("{} and data_fd {}", seen.0, seen.1),
             )?;
         }

@@ -27,7 +27,6 @@ use nix::{
     },
 };
 use vmig_vfio::{
-    DataFile,
     Errno,
     Error,
     State, //
@@ -74,6 +73,11 @@ use crate::{
         CHUNK, //
     },
     system::fd_count,
+    target::Session,
+    v2::{
+        NO_DATA_FD,
+        NO_POINTERS, //
+    },
     verdict::{
         check,
         held,
@@ -104,21 +108,24 @@ pub(crate) const SECTION: Section = Section {
             "SET that would return a data_fd gives EMFILE when there is none; nothing leaks",
             "vfio_ioct_mig_return_fd(); linux/vfio.h, if this function fails",
             c30,
-        ),
+        )
+        .only_kernel(NO_DATA_FD),
         Statement::new(
             Should,
             Id::c(31),
             "a data_fd is close-on-exec, of one direction, and has no position",
             "vfio_ioct_mig_return_fd(); convention of all drivers (stream_open)",
             c31,
-        ),
+        )
+        .only_kernel(NO_DATA_FD),
         Statement::new(
             Must,
             Id::c(32),
             "a bad argument pointer gives EFAULT before any transition; a read-only one leaks nothing",
             "vfio_ioctl_device_feature_mig_device_state(), copy_from_user",
             c32,
-        ),
+        )
+        .only_kernel(NO_POINTERS),
     ],
 };
 
@@ -167,7 +174,7 @@ fn c29(bench: &Bench) -> Verdict {
 fn set_without_files(
     subject: &Subject,
     to: State,
-) -> Result<Result<Option<DataFile>, Error>, Unheld> {
+) -> Result<Result<Option<Session>, Error>, Unheld> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).own("getrlimit")?;
     setrlimit(Resource::RLIMIT_NOFILE, 0, hard).own("setrlimit")?;
     let done = subject.set_state(to);
@@ -218,24 +225,24 @@ fn c30(bench: &Bench) -> Verdict {
 fn c31(bench: &Bench) -> Verdict {
     let subject = bench.open()?;
     for state in subject.states().filter(|&state| has_session(state)) {
-        let data = subject.session(state)?;
-        let flags = fcntl(&data, FcntlArg::F_GETFD).own("fcntl")?;
+        let session = subject.session(state)?;
+        let data = session.file()?;
+        let flags = fcntl(data, FcntlArg::F_GETFD).own("fcntl")?;
         check(
             FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC),
             format!("the data_fd of {state} is close-on-exec"),
             "it is not",
         )?;
         if state == State::Resuming {
-            read(&data, &mut [0; 8])
-                .must_fail(Errno::EBADF, "read() on the data_fd of RESUMING")?;
+            read(data, &mut [0; 8]).must_fail(Errno::EBADF, "read() on the data_fd of RESUMING")?;
         } else {
             let what = format!("write() on the data_fd of {state}");
-            write(&data, &[0; 8]).must_fail(Errno::EBADF, &what)?;
+            write(data, &[0; 8]).must_fail(Errno::EBADF, &what)?;
         }
         let (pread, pwrite, lseek) = (
-            pread(&data, &mut [0; 8], 0).map(|_| ()),
-            pwrite(&data, &[0; 8], 0).map(|_| ()),
-            lseek(&data, 0, Whence::SeekCur).map(|_| ()),
+            pread(data, &mut [0; 8], 0).map(|_| ()),
+            pwrite(data, &[0; 8], 0).map(|_| ()),
+            lseek(data, 0, Whence::SeekCur).map(|_| ()),
         );
         // The wrong direction may be found first.
         let (good, other) = match state {
@@ -253,6 +260,7 @@ fn c31(bench: &Bench) -> Verdict {
 
 fn c32(bench: &Bench) -> Verdict {
     let subject = bench.open()?;
+    let device = subject.device()?;
     let trap = Trap::new().own("memory")?;
     let mut held = Held::default();
     for to in [State::Stop, State::StopCopy] {
@@ -273,12 +281,12 @@ fn c32(bench: &Bench) -> Verdict {
             ),
             (Place::Cut(12), "an argument that ends before data_fd"),
         ] {
-            let done = trap.ioctl(&*subject, VFIO_DEVICE_FEATURE, &argument, place, false);
+            let done = trap.ioctl(device, VFIO_DEVICE_FEATURE, &argument, place, false);
             done.must_fail(Errno::EFAULT, &format!("SET {to} with {what}"))?;
             subject.at(State::Running, &format!("after SET {to} with {what}"))?;
         }
         // The core copies the answer back after the transition, so it may have happened.
-        let done = trap.ioctl(&*subject, VFIO_DEVICE_FEATURE, &argument, Place::Good, true);
+        let done = trap.ioctl(device, VFIO_DEVICE_FEATURE, &argument, Place::Good, true);
         done.must_fail(
             Errno::EFAULT,
             &format!("SET {to} with a read-only argument"),

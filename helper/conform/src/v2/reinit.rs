@@ -16,7 +16,6 @@ use std::{
 
 use vmig_vfio::{
     uapi::VFIO_PRECOPY_INFO_REINIT,
-    DataFile,
     Errno,
     PrecopyInfo,
     State, //
@@ -38,6 +37,7 @@ use crate::{
         feed,
         CHUNK, //
     },
+    target::Session,
     verdict::{
         check,
         held_with,
@@ -58,7 +58,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opts in; skips the statement on kernels that have no such thing.
 fn opt_in(subject: &Subject) -> Result<(), Unheld> {
-    match subject.enable_precopy_info_v2() {
+    match subject.device()?.enable_precopy_info_v2() {
         Err(e) if e.errno() == Some(Errno::ENOTTY) => Err(skip(
             "the kernel has no feature MIG_PRECOPY_INFOv2 (before 7.1)",
         )),
@@ -85,7 +85,7 @@ fn reconfigure(program: &str, arguments: &[String]) -> Result<(), Unheld> {
 }
 
 /// Looks until REINIT is set, or for a while; returns what was seen last.
-fn watch(data: &DataFile) -> Result<PrecopyInfo, Unheld> {
+fn watch(data: &Session) -> Result<PrecopyInfo, Unheld> {
     let begun = Instant::now();
     loop {
         let seen = info(data)?;
@@ -98,7 +98,7 @@ fn watch(data: &DataFile) -> Result<PrecopyInfo, Unheld> {
 
 /// Reads up to the temporary end, and once more if there are new initial data then: a device may
 /// reconfigure itself without being asked to. Returns the bytes, and what is told after them.
-fn settle(data: &DataFile, bench: &Bench) -> Result<(Vec<u8>, PrecopyInfo), Unheld> {
+fn settle(data: &Session, bench: &Bench) -> Result<(Vec<u8>, PrecopyInfo), Unheld> {
     let (mut stream, _) = drain_early(data, bench)?;
     if info(data)?.reinit() {
         stream.extend(drain_early(data, bench)?.0);
@@ -112,7 +112,7 @@ fn must_not_reinit(seen: PrecopyInfo, when: &str) -> Result<(), Unheld> {
 }
 
 /// The part of C52 that needs new initial data; notes why there may have been none.
-fn without_opt_in(bench: &Bench, data: &DataFile, held: &mut Held) -> Result<(), Unheld> {
+fn without_opt_in(bench: &Bench, data: &Session, held: &mut Held) -> Result<(), Unheld> {
     let Some((program, arguments)) = bench.options.reconfigure.split_first() else {
         held.note("without a reconfiguration: give a program that makes the device do so");
         return Ok(());

@@ -12,7 +12,7 @@ use std::{
 
 use nix::poll::PollFlags;
 use vmig_vfio::{
-    DataFile,
+    Direction,
     Errno,
     State, //
 };
@@ -31,6 +31,7 @@ use crate::{
         Section,
         Statement, //
     },
+    feature::DATA_SIZE,
     raw::{
         Place,
         Trap, //
@@ -48,6 +49,12 @@ use crate::{
         save_twice,
         Mark,
         CHUNK, //
+    },
+    target::Session,
+    v2::{
+        NO_ENOMSG,
+        NO_POINTERS,
+        NO_POLL, //
     },
     verdict::{
         broken,
@@ -80,35 +87,40 @@ pub(crate) const SECTION: Section = Section {
             "in STOP_COPY poll() always tells readable, also at the end",
             "linux/vfio.h, VFIO_MIG_GET_PRECOPY_INFO, permanent end of stream",
             c34,
-        ),
+        )
+        .only_kernel(NO_POLL),
         Statement::new(
             Must,
             Id::c(35),
             "ENOMSG is never seen in STOP_COPY",
             "linux/vfio.h, VFIO_MIG_GET_PRECOPY_INFO, ENOMSG may not be returned in STOP_COPY",
             c35,
-        ),
+        )
+        .only_kernel(NO_ENOMSG),
         Statement::new(
             Must,
             Id::c(36),
             "in PRE_COPY read() at the temporary end gives ENOMSG: 0 means that all was sent",
             "linux/vfio.h, VFIO_MIG_GET_PRECOPY_INFO, temporary and permanent end of stream",
             c36,
-        ),
+        )
+        .only_kernel(NO_ENOMSG),
         Statement::new(
             Must,
             Id::c(37),
             "in PRE_COPY poll() at the temporary end waits for data",
             "linux/vfio.h, VFIO_MIG_GET_PRECOPY_INFO, can wait for more data by using poll",
             c37,
-        ),
+        )
+        .only_kernel(NO_POLL),
         Statement::new(
             Must,
             Id::c(38),
             "moving to STOP_COPY wakes who polls at the temporary end",
             "linux/vfio.h, VFIO_MIG_GET_PRECOPY_INFO, poll always returning readable",
             c38,
-        ),
+        )
+        .only_kernel(NO_POLL),
         Statement::new(
             Must,
             Id::c(39),
@@ -122,7 +134,8 @@ pub(crate) const SECTION: Section = Section {
             "read() of 0 bytes gives 0, and one that gives EFAULT loses nothing",
             "read(2); linux/vfio.h, PRE_COPY_P2P -> STOP_COPY, the entire device state",
             c40,
-        ),
+        )
+        .only_kernel(NO_POINTERS),
         Statement::new(
             Must,
             Id::c(41),
@@ -164,8 +177,8 @@ fn named(events: PollFlags) -> String {
     }
 }
 
-fn must_be_readable(data: &DataFile, when: &str) -> Result<(), Unheld> {
-    let seen = events(data, 0)?;
+fn must_be_readable(data: &Session, when: &str) -> Result<(), Unheld> {
+    let seen = events(data.file()?, 0)?;
     let expected = format!("POLLIN {when}");
     check(seen.contains(PollFlags::POLLIN), expected, named(seen))
 }
@@ -239,10 +252,10 @@ fn c36(bench: &Bench) -> Verdict {
 }
 
 /// Reads up to the temporary end, and until poll waits there; broken if it never does.
-fn wait_at_end(data: &DataFile, bench: &Bench) -> Result<(), Unheld> {
+fn wait_at_end(data: &Session, bench: &Bench) -> Result<(), Unheld> {
     loop {
         drain_early(data, bench)?;
-        let seen = events(data, QUIET_MS)?;
+        let seen = events(data.file()?, QUIET_MS)?;
         if seen.is_empty() {
             return Ok(());
         }
@@ -274,9 +287,10 @@ fn c38(bench: &Bench) -> Verdict {
         if wait_at_end(&data, bench).is_err() {
             return Err(skip("poll() does not wait at the temporary end (C37)"));
         }
+        let file = data.file()?;
         thread::scope(|scope| {
             let poller = scope.spawn(|| {
-                let seen = events(&data, 10_000);
+                let seen = events(file, 10_000);
                 (seen, Instant::now())
             });
             thread::sleep(Duration::from_millis(50));
@@ -324,18 +338,19 @@ fn c40(bench: &Bench) -> Verdict {
     let reference = save_twice(&subject)?;
     let trap = Trap::new().own("memory")?;
     let data = subject.session(State::StopCopy)?;
+    let file = data.file()?;
     let mut stream = Vec::new();
     let mut buffer = [0; 5];
     loop {
         let none = data.read(&mut []).must("read() of 0 bytes")?;
         check(none == 0, "read() of 0 bytes gives 0", none.to_string())?;
-        let gone = trap.read(&data, 16, Place::Gone);
+        let gone = trap.read(file, 16, Place::Gone);
         let at_end = stream.len() >= reference.len();
         if !(at_end && gone == Ok(0)) {
             gone.must_fail(Errno::EFAULT, "read() into memory that is not there")?;
         }
         // The first 3 of 16 bytes have a place.
-        match trap.read(&data, 16, Place::Cut(3)) {
+        match trap.read(file, 16, Place::Cut(3)) {
             Ok(n) => stream.extend(trap.bytes(3).into_iter().take(n)),
             Err(Errno::EFAULT) => {}
             Err(errno) => {
@@ -376,6 +391,12 @@ fn c41(bench: &Bench) -> Verdict {
 
 fn c42(bench: &Bench) -> Verdict {
     let subject = bench.open()?;
+    let sizes = || subject.has_feature(DATA_SIZE, Direction::Get);
+    if subject.kernel().is_none() && !sizes().must("PROBE of feature 9")? {
+        return Err(skip(
+            "the server has no feature MIG_DATA_SIZE, which the protocol does not ask for",
+        ));
+    }
     let mut held = Held::default();
     for state in subject.states() {
         let _session = subject.enter(state)?;

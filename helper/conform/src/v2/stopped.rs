@@ -14,9 +14,7 @@ use nix::sys::eventfd::{
 };
 use vmig_vfio::{
     uapi,
-    DmaMapping,
     IrqInfo,
-    Memory,
     State, //
 };
 
@@ -36,6 +34,7 @@ use crate::{
         save,
         save_some, //
     },
+    target::Mapped,
     verdict::{
         broken,
         check,
@@ -136,8 +135,8 @@ impl<'a> Watched<'a> {
             .map(|_| fresh())
             .collect::<Result<_, _>>()
             .own("eventfd")?;
-        let fds: Vec<_> = eventfds.iter().map(|fd| Some(fd.as_fd())).collect();
-        Ok(match subject.irq_eventfds(info.index, 0, &fds) {
+        let fds: Vec<_> = eventfds.iter().map(AsFd::as_fd).collect();
+        Ok(match subject.irq_eventfds(info.index, &fds) {
             Ok(()) => Ok(Self {
                 subject,
                 index: info.index,
@@ -164,10 +163,13 @@ impl Drop for Watched<'_> {
 const PATTERN: u8 = 0xa5;
 
 /// Memory with a pattern that the device may write to; `None` if the IOMMU will not have it.
-fn bait(subject: &Subject) -> Result<Option<DmaMapping>, Unheld> {
-    let memory = Memory::anonymous(SIZE).own("memory")?;
-    memory.write(0, &[PATTERN; SIZE]).own("memory")?;
-    Ok(subject.dma_map(IOVA, memory).ok())
+fn bait(subject: &Subject) -> Result<Option<Box<dyn Mapped + '_>>, Unheld> {
+    let Ok(bait) = subject.dma_map(IOVA, SIZE) else {
+        return Ok(None);
+    };
+    let filled = bait.memory().write(0, &[PATTERN; SIZE]);
+    filled.own("memory")?;
+    Ok(Some(bait))
 }
 
 fn c72(bench: &Bench) -> Verdict {
@@ -225,8 +227,8 @@ fn c73(bench: &Bench) -> Verdict {
     let subject = bench.open()?;
     let info = subject.info().must("VFIO_DEVICE_GET_INFO")?;
     let ids = || {
-        let config = subject.region(uapi::VFIO_PCI_CONFIG_REGION_INDEX);
-        config.and_then(|config| config.read_u32(0))
+        let config = subject.region_info(uapi::VFIO_PCI_CONFIG_REGION_INDEX);
+        config.and_then(|config| subject.region_u32(&config, 0))
     };
     subject.restart()?;
     let before = match info.is_pci() {
@@ -269,10 +271,9 @@ fn c74(bench: &Bench) -> Verdict {
     for state in [State::Stop, State::StopCopy] {
         let _session = subject.enter(state)?;
         for index in 0..count {
-            let Ok(region) = subject.region(index) else {
+            let Ok(info) = subject.region_info(index) else {
                 continue;
             };
-            let info = region.info();
             // The v1 migration region has rules of its own.
             let size = match info.kind() {
                 Some(_) => 0,
@@ -281,9 +282,9 @@ fn c74(bench: &Bench) -> Verdict {
             };
             for offset in 0..size {
                 // Whether it may be read at all is the driver's matter.
-                let _ = region.read_u8(offset);
+                let _ = subject.region_read(&info, offset, &mut [0]);
                 if offset % 4 == 0 && offset + 4 <= size {
-                    let _ = region.read_u32(offset);
+                    let _ = subject.region_u32(&info, offset);
                 }
                 reads += 1;
             }
@@ -322,14 +323,14 @@ fn abilities(subject: &Subject) -> Result<Vec<String>, Unheld> {
     }
     let count = subject.info().must("VFIO_DEVICE_GET_INFO")?.regions;
     for index in 0..count {
-        let Ok(region) = subject.region(index) else {
+        let Ok(region) = subject.region_info(index) else {
             continue;
         };
-        for area in region.info().mappable() {
+        for area in region.mappable() {
             let Ok(len) = usize::try_from(area.size.min(4096)) else {
                 continue;
             };
-            let mapped = region.map(area.offset, len);
+            let mapped = subject.region_map(&region, area.offset, len);
             if mapped.is_ok_and(|memory| memory.read(0, &mut [0; 4]).is_ok()) {
                 abilities.push(format!(
                     "region {index} can be mapped at {:#x}",

@@ -40,11 +40,12 @@ impl Client {
     /// `DEVICE_FEATURE`: sends `data`, returns the data of the reply.
     pub fn feature(&mut self, flags: u32, data: &[u8]) -> Result<Vec<u8>> {
         let room = Feature::LEN.saturating_add(DATA_MAX);
-        let mut body = Feature {
-            argsz: u32::try_from(room).unwrap_or(u32::MAX),
-            flags,
-        }
-        .bytes();
+        self.feature_within(u32::try_from(room).unwrap_or(u32::MAX), flags, data)
+    }
+
+    /// The same for a reply of at most `argsz` bytes; any number, for tests of the server's checks.
+    pub fn feature_within(&mut self, argsz: u32, flags: u32, data: &[u8]) -> Result<Vec<u8>> {
+        let mut body = Feature { argsz, flags }.bytes();
         body.extend(data);
         let mut reply = self.call(Command::Feature, &body, &[])?.body;
         match reply.len() >= Feature::LEN {

@@ -29,12 +29,8 @@ impl From<Client> for Remote {
 impl Remote {
     /// Lets the client do something.
     fn with<R>(&self, f: impl FnOnce(&mut Client) -> Result<R>) -> Result<R, Error> {
-        let failed = |error: super::Error| Error::Remote {
-            errno: error.errno(),
-            message: error.to_string(),
-        };
         match self.0.try_borrow_mut() {
-            Ok(mut client) => f(&mut client).map_err(failed),
+            Ok(mut client) => f(&mut client).map_err(Error::from),
             Err(error) => Err(Error::Remote {
                 errno: None,
                 message: error.to_string(),
