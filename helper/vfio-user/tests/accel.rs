@@ -63,8 +63,12 @@ const FILL: u8 = 4;
 const CRC: u8 = 5;
 pub(crate) const DONE: u32 = 1;
 
-fn serve(list: &List) -> Running<Card<Pages>, Queues> {
-    let ty = find(Generation::NEWEST, "accel-var").unwrap();
+pub(crate) fn serve(list: &List) -> Running<Card<Pages>, Queues> {
+    serve_of(Generation::NEWEST, list)
+}
+
+fn serve_of(generation: Generation, list: &List) -> Running<Card<Pages>, Queues> {
+    let ty = find(generation, "accel-var").unwrap();
     let mut values = Values::init(ty);
     for (name, text) in list {
         values.set(ty, ty.index(name).unwrap(), text).unwrap();
@@ -98,7 +102,7 @@ impl Machine {
     }
 
     /// Maps the memory for the device.
-    fn attach(&self, client: &mut Client) {
+    pub(crate) fn attach(&self, client: &mut Client) {
         let map = DmaMap {
             argsz: 32,
             flags: 3,
@@ -128,12 +132,12 @@ impl Machine {
     }
 }
 
-fn set(client: &mut Client, queue: u64, register: u64, value: u32) {
+pub(crate) fn set(client: &mut Client, queue: u64, register: u64, value: u32) {
     let at = 0x100 + queue * 0x20 + register;
     client.region_write(0, at, &value.to_le_bytes()).unwrap();
 }
 
-fn get(client: &mut Client, queue: u64, register: u64) -> u32 {
+pub(crate) fn get(client: &mut Client, queue: u64, register: u64) -> u32 {
     let mut bytes = [0; 4];
     let at = 0x100 + queue * 0x20 + register;
     client.region_read(0, at, &mut bytes).unwrap();
@@ -141,7 +145,7 @@ fn get(client: &mut Client, queue: u64, register: u64) -> u32 {
 }
 
 /// Bus master on, and the queue at the ring.
-fn enable(client: &mut Client, queue: u64) {
+pub(crate) fn enable(client: &mut Client, queue: u64) {
     client.region_write(CONFIG, 4, &[6, 0]).unwrap();
     set(client, queue, 0x08, RAM as u32);
     set(client, queue, 0x0c, 0);
@@ -150,7 +154,7 @@ fn enable(client: &mut Client, queue: u64) {
 }
 
 /// Waits until HEAD is `tail`, or the queue has stopped; its STATUS.
-fn wait(client: &mut Client, queue: u64, tail: u32) -> u32 {
+pub(crate) fn wait(client: &mut Client, queue: u64, tail: u32) -> u32 {
     let begin = Instant::now();
     loop {
         let status = get(client, queue, 0x04);
@@ -342,7 +346,7 @@ fn drain(client: &mut Client) -> Vec<u8> {
 const ROUNDS: u64 = 19;
 
 /// A ring of work that takes a while: data go in, change their place, and come out.
-fn long_work(machine: &mut Machine) -> Vec<u8> {
+pub(crate) fn long_work(machine: &mut Machine) -> Vec<u8> {
     let data: Vec<u8> = (0..2 * MIB).map(|n| (n ^ n >> 9) as u8).collect();
     machine.write(DATA, &data);
     let place = |round| u64::from(MIB) * (round % 8);
@@ -367,9 +371,11 @@ fn assert_done(machine: &Machine, data: &[u8]) {
 fn work_goes_on_at_the_destination() {
     let list = &[("memory-mb", "16")];
     // At several moments of the work; the last one is when all is done.
-    let mut under_way = 0;
-    for looks in [0, 1, 3, 8, 1000] {
-        let (from, to) = (serve(list), serve(list));
+    let moments = [0, 1, 3, 8, 1000].map(|looks| (Generation::Two, looks));
+    let moments = moments.into_iter().chain([(Generation::One, 0)]);
+    let mut under_way = [0; 2];
+    for (generation, looks) in moments {
+        let (from, to) = (serve_of(generation, list), serve_of(generation, list));
         let (mut source, mut destination) = (from.connect(), to.connect());
         let mut machine = Machine::new();
         machine.attach(&mut source);
@@ -387,7 +393,7 @@ fn work_goes_on_at_the_destination() {
         source.set_state(State::StopCopy).unwrap();
         stream.extend(drain(&mut source));
         let head = get(&mut source, 0, 0x14);
-        under_way += u32::from(head < machine.tail);
+        under_way[u32::from(generation) as usize - 1] += u32::from(head < machine.tail);
         destination.set_state(State::Resuming).unwrap();
         destination.data_write(&stream).unwrap();
         destination.set_state(State::Running).unwrap();
@@ -401,7 +407,10 @@ fn work_goes_on_at_the_destination() {
         from.finish();
         to.finish();
     }
-    assert!(under_way > 0, "some of them were in the middle of the work");
+    assert!(
+        !under_way.contains(&0),
+        "some were in the middle of the work"
+    );
 }
 
 #[test]

@@ -35,7 +35,7 @@ const RBR: u64 = 0;
 const LSR: u64 = 5;
 
 /// Puts something into the device that a reset would take away.
-fn mark(client: &mut Client) {
+pub(crate) fn mark(client: &mut Client) {
     client.region_write(0, 2, &[1]).unwrap();
     client.region_write(0, SCR, &[0xa5]).unwrap();
     client.region_write(0, 8 + SCR, &[0x5a]).unwrap();
@@ -43,7 +43,7 @@ fn mark(client: &mut Client) {
 }
 
 /// It is there still, and the device runs.
-fn check(client: &mut Client, at: usize) {
+pub(crate) fn check(client: &mut Client, at: usize) {
     assert_eq!(client.state().unwrap(), State::Running, "{at}");
     let mut scratch = [0; 2];
     client.region_read(0, SCR, &mut scratch[..1]).unwrap();

@@ -48,6 +48,7 @@ use vmig_vfio_user::{
         Feature,
         Version,
         Wire as _,
+        DATA_MAX,
         ERROR,
         NO_REPLY, //
     },
@@ -114,14 +115,14 @@ fn memory(len: u64) -> File {
 }
 
 /// A toy, and the way to tell it what to do.
-struct Bench {
-    running: Running<Toy, Jobs>,
+pub(crate) struct Bench {
+    pub(crate) running: Running<Toy, Jobs>,
     todo: Sender<Job>,
-    done: Receiver<Option<Vec<u8>>>,
+    pub(crate) done: Receiver<Option<Vec<u8>>>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let ((todo, jobs), (results, done)) = (channel(), channel());
         let worker = Jobs {
             todo: jobs,
@@ -135,7 +136,7 @@ impl Bench {
     }
 
     /// Has the device read 4 bytes; the next that `raw` receives is the command for it.
-    fn read(&self, raw: &mut Raw) {
+    pub(crate) fn read(&self, raw: &mut Raw) {
         self.ask(raw, Job::Read(0x10000, 4));
     }
 
@@ -344,7 +345,7 @@ fn a_client_that_leaves_while_it_is_asked() {
     );
     bench.read(&mut raw);
     raw.receive();
-    let flood = bytes(Command::Reset.number(), 1, 0, &[]).repeat(5000);
+    let flood = bytes(Command::RegionWrite.number(), 1, 0, &vec![0; DATA_MAX]).repeat(10);
     let _ = std::io::Write::write_all(&mut raw.stream, &flood);
     assert_eq!(bench.done.recv().unwrap(), None);
     assert!(raw.is_closed());
@@ -482,15 +483,25 @@ fn writes_are_logged() {
 }
 
 /// A connection with a page at 0x10000 that is reached by messages.
-fn far(bench: &Bench) -> Raw {
+pub(crate) fn far(bench: &Bench) -> Raw {
     let mut raw = bench.running.greeted();
     let body = map(0x10000, PAGE, 0).bytes();
     assert_eq!(raw.errno(Command::DmaMap, &body), 0);
     raw
 }
 
+/// What takes that page away.
+pub(crate) fn unmap() -> vfio_iommu_type1_dma_unmap {
+    vfio_iommu_type1_dma_unmap {
+        argsz: 24,
+        iova: 0x10000,
+        size: PAGE,
+        ..Default::default()
+    }
+}
+
 /// The answer to a `DMA_READ` of 4 bytes.
-fn data(id: u16, data: &[u8; 4]) -> Vec<u8> {
+pub(crate) fn data(id: u16, data: &[u8; 4]) -> Vec<u8> {
     let mut body = 0x10000_u64.to_ne_bytes().to_vec();
     body.extend(4_u64.to_ne_bytes());
     body.extend(data);

@@ -8,6 +8,7 @@ mod disconnect;
 mod dma;
 mod features;
 mod framing;
+mod hostile;
 mod interop;
 mod interrupts;
 mod lengths;

@@ -10,8 +10,12 @@ use vmig_model::{
         Engine,
         Peek, //
     },
+    types::Generation,
 };
-use vmig_vfio_user::Client;
+use vmig_vfio_user::{
+    Client,
+    Server, //
+};
 
 use crate::support::*;
 
@@ -136,29 +140,68 @@ fn receive(client: &mut Client) -> Vec<u8> {
 
 #[test]
 fn data_in_flight_arrive() {
-    let (from, to) = (serial(FULL), serial(FULL));
-    let (mut source, mut destination) = (from.connect(), to.connect());
-    set_up(&mut source);
-    send(&mut source, b"sent before, ");
-    source.set_state(State::PreCopy).unwrap();
-    destination.set_state(State::Resuming).unwrap();
-    let early = drain(&mut source, 1000);
-    assert!(!early.is_empty(), "model and parameters come early");
-    destination.data_write(&early).unwrap();
-    // The guest goes on meanwhile.
-    send(&mut source, b"sent meanwhile");
-    assert!(drain(&mut source, 1000).is_empty());
-    source.set_state(State::StopCopy).unwrap();
-    let late = drain(&mut source, 7);
-    destination.data_write(&late).unwrap();
-    destination.set_state(State::Running).unwrap();
-    assert_eq!(receive(&mut destination), b"sent before, sent meanwhile");
-    // The whole is what would have been saved without pre-copy.
-    source.set_state(State::Stop).unwrap();
-    assert!(saved(&mut source, 512) == [early, late].concat());
-    drop((source, destination));
-    from.finish();
-    to.finish();
+    let cards: [(_, &List); 2] = [
+        (Generation::One, &[("ports", "2")]),
+        (Generation::Two, FULL),
+    ];
+    for (generation, list) in cards {
+        let serve = || run(Server::new(card_of(generation, list)));
+        let (from, to) = (serve(), serve());
+        let (mut source, mut destination) = (from.connect(), to.connect());
+        set_up(&mut source);
+        send(&mut source, b"before, ");
+        source.set_state(State::PreCopy).unwrap();
+        destination.set_state(State::Resuming).unwrap();
+        let early = drain(&mut source, 1000);
+        assert!(!early.is_empty(), "model and parameters come early");
+        destination.data_write(&early).unwrap();
+        // The guest goes on meanwhile.
+        send(&mut source, b"meantime");
+        assert!(drain(&mut source, 1000).is_empty());
+        source.set_state(State::StopCopy).unwrap();
+        let late = drain(&mut source, 7);
+        destination.data_write(&late).unwrap();
+        destination.set_state(State::Running).unwrap();
+        assert_eq!(receive(&mut destination), b"before, meantime");
+        // The whole is what would have been saved without pre-copy.
+        source.set_state(State::Stop).unwrap();
+        assert!(saved(&mut source, 512) == [early, late].concat());
+        drop((source, destination));
+        from.finish();
+        to.finish();
+    }
+}
+
+/// A device of the other generation takes what it knows, and nothing else.
+#[test]
+fn between_the_generations() {
+    let serve = |generation, list: &List| run(Server::new(card_of(generation, list)));
+    let plain: &List = &[("ports", "2")];
+    let (old, new, rich) = (
+        serve(Generation::One, plain),
+        serve(Generation::Two, plain),
+        serve(Generation::Two, FULL),
+    );
+    let (mut old_client, mut new_client) = (old.connect(), new.connect());
+    let mut rich_client = rich.connect();
+    set_up(&mut old_client);
+    send(&mut old_client, b"there and back");
+    let there = saved(&mut old_client, 4096);
+    load(&mut new_client, &there, 100).unwrap();
+    let back = saved(&mut new_client, 4096);
+    assert!(there == back, "byte for byte");
+    load(&mut old_client, &back, 100).unwrap();
+    old_client.set_state(State::Running).unwrap();
+    assert_eq!(receive(&mut old_client), b"there and back");
+    let stream = saved(&mut rich_client, 4096);
+    for client in [&mut old_client, &mut new_client] {
+        client.reset().unwrap();
+        assert_eq!(load(client, &stream, 4096), Err(Errno::EXDEV));
+    }
+    drop((old_client, new_client, rich_client));
+    for running in [old, new, rich] {
+        running.finish();
+    }
 }
 
 #[test]

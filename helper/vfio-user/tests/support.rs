@@ -68,7 +68,12 @@ pub(crate) const FULL: &List = &[
 
 /// A `serial-var` of the newest generation with `list`, everything else off.
 pub(crate) fn card(list: &List) -> Card {
-    let ty = find(Generation::NEWEST, "serial-var").unwrap();
+    card_of(Generation::NEWEST, list)
+}
+
+/// The same of any generation.
+pub(crate) fn card_of(generation: Generation, list: &List) -> Card {
+    let ty = find(generation, "serial-var").unwrap();
     let mut values = Values::off_or_init(ty);
     for (name, text) in list {
         values.set(ty, ty.index(name).unwrap(), text).unwrap();

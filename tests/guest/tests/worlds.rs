@@ -4,19 +4,27 @@
 //! and back, and its state is the same bytes in both.
 
 use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use guest::accel::{self, Descriptor, Queue};
 use guest::contents::{assert_contents, fill, LIST};
 use guest::uart::{DATA, FCR, LCR, LCR_8N1, LSR, LSR_DR};
 use guest::wait::{self, SOON};
 use guest::{stream, uuid, Mdev, Parent, Port, Test, Type};
-use vmig_vfio::{DataFile, Errno, State};
+use nix::sys::memfd::{memfd_create, MFdFlags};
+use vmig_vfio::{DataFile, Errno, Memory, State};
 use vmig_vfio_user::client::{Client, Remote};
+use vmig_vfio_user::message::DmaMap;
 
 const PROGRAM: &str = "/bin/vmig-serial";
 const ACCEL: &str = "/bin/vmig-accel";
+
+/// How long work may take.
+const LONG: Duration = Duration::from_secs(40);
 
 /// A running program; killed at the end of its test.
 struct Program {
@@ -271,61 +279,249 @@ fn program_state(client: &mut Client, state: State) {
     client.set_state_number(state as u32).expect("the state");
 }
 
+/// A card with two ports in each generation, and the options of a program that is one, too; and the
+/// parent of the old one.
+fn cards() -> (Parent, [(Mdev, Vec<&'static str>); 2]) {
+    let old = Parent::live("old", 1);
+    let cards = [
+        (
+            old.kind("serial-var").new_device_with("ports=2"),
+            vec!["--generation=1", "--m-ports=2"],
+        ),
+        (kind().new_device_with(LIST), vec!["--m-ports=2"]),
+    ];
+    (old, cards)
+}
+
 #[test]
 fn data_in_flight_from_kernel_to_program() {
     let _test = Test::begin();
-    let mdev = kind().new_device_with(LIST);
-    let device = mdev.device();
-    let program = Program::start(&["--m-ports=2"]);
-    let mut client = program.client();
-    let port = Port::new(&device, 0);
-    port.fifos(true);
-    port.send(b"before, ");
-    let data = device.set_state(State::PreCopy).unwrap().expect("data");
-    program_state(&mut client, State::Resuming);
-    client.data_write(&drain(&data)).unwrap();
-    port.send(b"meanwhile");
-    client.data_write(&drain(&data)).unwrap();
-    device.set_state(State::StopCopy).unwrap();
-    client.data_write(&drain(&data)).unwrap();
-    program_state(&mut client, State::Running);
-    let mut received = Vec::new();
-    let mut byte = [0];
-    loop {
-        client.region_read(0, LSR, &mut byte).unwrap();
-        if byte[0] & LSR_DR == 0 {
-            break;
+    let (_old, cards) = cards();
+    for (mdev, words) in cards {
+        let device = mdev.device();
+        let program = Program::start(&words);
+        let mut client = program.client();
+        let port = Port::new(&device, 0);
+        port.fifos(true);
+        port.send(b"early ");
+        let data = device.set_state(State::PreCopy).unwrap().expect("data");
+        program_state(&mut client, State::Resuming);
+        client.data_write(&drain(&data)).unwrap();
+        port.send(b"late");
+        client.data_write(&drain(&data)).unwrap();
+        device.set_state(State::StopCopy).unwrap();
+        client.data_write(&drain(&data)).unwrap();
+        program_state(&mut client, State::Running);
+        let mut received = Vec::new();
+        let mut byte = [0];
+        loop {
+            client.region_read(0, LSR, &mut byte).unwrap();
+            if byte[0] & LSR_DR == 0 {
+                break;
+            }
+            client.region_read(0, DATA, &mut byte).unwrap();
+            received.push(byte[0]);
         }
-        client.region_read(0, DATA, &mut byte).unwrap();
-        received.push(byte[0]);
+        assert_eq!(received, b"early late", "{words:?}");
     }
-    assert_eq!(received, b"before, meanwhile");
 }
 
 #[test]
 fn data_in_flight_from_program_to_kernel() {
     let _test = Test::begin();
-    let mdev = kind().new_device_with(LIST);
-    let device = mdev.device();
-    let program = Program::start(&["--m-ports=2"]);
-    let mut client = program.client();
-    let send = |client: &mut Client, text: &[u8]| {
-        for byte in text {
-            client.region_write(0, DATA, &[*byte]).unwrap();
+    let (_old, cards) = cards();
+    for (mdev, words) in cards {
+        let device = mdev.device();
+        let program = Program::start(&words);
+        let mut client = program.client();
+        let send = |client: &mut Client, text: &[u8]| {
+            for byte in text {
+                client.region_write(0, DATA, &[*byte]).unwrap();
+            }
+        };
+        client.region_write(0, LCR, &[LCR_8N1]).unwrap();
+        client.region_write(0, FCR, &[1]).unwrap();
+        send(&mut client, b"early ");
+        let data = device.set_state(State::Resuming).unwrap().expect("data");
+        program_state(&mut client, State::PreCopy);
+        data.write_all(&drain_program(&mut client)).unwrap();
+        send(&mut client, b"late");
+        data.write_all(&drain_program(&mut client)).unwrap();
+        program_state(&mut client, State::StopCopy);
+        data.write_all(&drain_program(&mut client)).unwrap();
+        device.set_state(State::Running).unwrap();
+        let received = Port::new(&device, 0).receive();
+        assert_eq!(received, b"early late", "{words:?}");
+    }
+}
+
+/// An accelerator with 16 MiB in each generation, likewise.
+fn accelerators() -> (Parent, [(Mdev, Vec<&'static str>); 2]) {
+    let old = Parent::live("old", 1);
+    let new = Type::default_parent("accel-var");
+    let cards = [
+        (
+            old.kind("accel-var").new_device_with("memory-mb=16"),
+            vec!["--generation=1", "--m-memory-mb=16", "--m-num-queues=1"],
+        ),
+        (
+            new.new_device_with("memory-mb=16 num-queues=4 checksum=on codec=zero"),
+            vec!["--m-memory-mb=16"],
+        ),
+    ];
+    (old, cards)
+}
+
+/// Where the ring is, and how many descriptors it has.
+const RING: u64 = 0x10_0000;
+const RING_SIZE: u32 = 64;
+const RING_LEN: usize = 4096;
+
+/// Work that takes a while: pieces of 1 MiB, one after the other, round the memory.
+fn long_work() -> Vec<Descriptor> {
+    let fill = |n: u64| Descriptor::fill(n * 0x0101_0101_0101_0101, (n % 16) << 20, 1 << 20);
+    (1..=60).map(fill).collect()
+}
+
+/// Asserts that the memory is as [`long_work`] leaves it.
+#[track_caller]
+fn assert_work(mut read: impl FnMut(u64, &mut [u8])) {
+    for n in 45..=60_u64 {
+        for at in [0, (1 << 20) - 8] {
+            let mut seen = [0; 8];
+            read(((n % 16) << 20) + at, &mut seen);
+            assert_eq!(seen, [n as u8; 8], "piece {n}, {at:#x}");
         }
-    };
-    client.region_write(0, LCR, &[LCR_8N1]).unwrap();
-    client.region_write(0, FCR, &[1]).unwrap();
-    send(&mut client, b"early ");
-    let data = device.set_state(State::Resuming).unwrap().expect("data");
-    program_state(&mut client, State::PreCopy);
-    data.write_all(&drain_program(&mut client)).unwrap();
-    send(&mut client, b"late");
-    data.write_all(&drain_program(&mut client)).unwrap();
-    program_state(&mut client, State::StopCopy);
-    data.write_all(&drain_program(&mut client)).unwrap();
-    device.set_state(State::Running).unwrap();
-    assert_eq!(Port::new(&device, 0).receive(), b"early late");
+    }
+}
+
+#[test]
+fn work_in_flight_from_kernel_to_program() {
+    let _test = Test::begin();
+    let (_old, cards) = accelerators();
+    for (mdev, words) in cards {
+        let device = mdev.device();
+        let program = Program::start_of(ACCEL, &words);
+        let mut client = program.client();
+        accel::enable(&device);
+        let mut queue = Queue::enable(&device, 0, RING, RING_SIZE);
+        let data = device.set_state(State::PreCopy).unwrap().expect("data");
+        program_state(&mut client, State::Resuming);
+        client.data_write(&drain(&data)).unwrap();
+        queue.push(&long_work());
+        queue.ring_doorbell();
+        device.set_state(State::StopCopy).unwrap();
+        let head = queue.register(accel::QUEUE_HEAD);
+        assert!(head < 60, "the work is under way");
+        client.data_write(&drain(&data)).unwrap();
+        // The guest's memory comes along.
+        let mut bytes = vec![0; RING_LEN];
+        queue.ring().memory().read(0, &mut bytes).unwrap();
+        let ram = fs::File::from(memfd_create("ram", MFdFlags::MFD_CLOEXEC).unwrap());
+        ram.write_all_at(&bytes, 0).unwrap();
+        let map = DmaMap {
+            argsz: 32,
+            flags: 3,
+            offset: 0,
+            address: RING,
+            size: RING_LEN as u64,
+        };
+        client.dma_map(&map, Some(ram.as_fd())).unwrap();
+        program_state(&mut client, State::Running);
+        // A program begins to work when its client has written something.
+        client.region_write(7, 0x3c, &[1]).unwrap();
+        let done = wait::until(LONG, || {
+            let mut head = [0; 4];
+            let at = accel::queue(0) + accel::QUEUE_HEAD;
+            client.region_read(0, at, &mut head).unwrap();
+            u32::from_le_bytes(head) == 60
+        });
+        assert!(done, "{words:?}: from {head} on");
+        assert_work(|at, out| client.region_read(2, at, out).unwrap());
+    }
+}
+
+#[test]
+fn work_in_flight_from_program_to_kernel() {
+    let _test = Test::begin();
+    let (_old, cards) = accelerators();
+    for (mdev, words) in cards {
+        let device = mdev.device();
+        let program = Program::start_of(ACCEL, &words);
+        let mut client = program.client();
+        let ram = fs::File::from(memfd_create("ram", MFdFlags::MFD_CLOEXEC).unwrap());
+        let work: Vec<u8> = long_work()
+            .into_iter()
+            .flat_map(Descriptor::bytes)
+            .collect();
+        ram.write_all_at(&work, 0).unwrap();
+        ram.set_len(RING_LEN as u64).unwrap();
+        let map = DmaMap {
+            argsz: 32,
+            flags: 3,
+            offset: 0,
+            address: RING,
+            size: RING_LEN as u64,
+        };
+        client.dma_map(&map, Some(ram.as_fd())).unwrap();
+        client.region_write(7, 4, &[6, 0]).unwrap();
+        let set = |client: &mut Client, register: u64, value: u32| {
+            let at = accel::queue(0) + register;
+            client.region_write(0, at, &value.to_le_bytes()).unwrap();
+        };
+        set(&mut client, accel::QUEUE_BASE, RING as u32);
+        set(&mut client, accel::QUEUE_SIZE, RING_SIZE);
+        set(&mut client, accel::QUEUE_CONTROL, 1);
+        let data = device.set_state(State::Resuming).unwrap().expect("data");
+        program_state(&mut client, State::PreCopy);
+        data.write_all(&drain_program(&mut client)).unwrap();
+        set(&mut client, accel::QUEUE_TAIL, 60);
+        program_state(&mut client, State::StopCopy);
+        data.write_all(&drain_program(&mut client)).unwrap();
+        let ring = Memory::anonymous(RING_LEN).unwrap();
+        let mut bytes = vec![0; RING_LEN];
+        ram.read_exact_at(&mut bytes, 0).unwrap();
+        ring.write(0, &bytes).unwrap();
+        let ring = device.dma_map(RING, ring).unwrap();
+        let queue = Queue::attach(&device, 0, ring, RING_SIZE);
+        let head = queue.register(accel::QUEUE_HEAD);
+        assert!(head < 60, "the work is under way");
+        device.set_state(State::Running).unwrap();
+        queue.wait();
+        assert_eq!(queue.register(accel::QUEUE_STATUS), 0, "{words:?}");
+        assert_eq!(queue.register(accel::QUEUE_HEAD), 60);
+        let memory = device.region(accel::MEMORY).expect("memory");
+        assert_work(|at, out| assert_eq!(memory.read_at(at, out).unwrap(), out.len()));
+    }
+}
+
+#[test]
+fn the_programs_conform() {
+    let _test = Test::begin();
+    let page = include_str!("../../CONFORMANCE.md");
+    for (path, name, words) in [
+        (PROGRAM, "vmig-serial", &["--m-ports=2"][..]),
+        (ACCEL, "vmig-accel", &["--m-memory-mb=16"]),
+    ] {
+        let program = Program::start_of(path, words);
+        let device = program.device();
+        let words = [
+            "conform",
+            &device,
+            "--destructive",
+            "--protocol",
+            "v2",
+            "--tries",
+            "16",
+            "-o",
+            "json",
+        ];
+        let said = vmig(0, &words).0;
+        let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+        let (ok, skip) = (&said["summary"]["ok"], &said["summary"]["skip"]);
+        let row = format!("| `{name}` | {ok} ok, {skip} skipped |");
+        assert!(page.contains(&row), "{said:#}");
+    }
 }
 
 #[test]
@@ -337,28 +533,54 @@ fn what_does_not_fit_is_refused_before_and_after() {
     let (list, state) = (File::new(), File::new());
     fs::write(&list.0, vmig(0, &["params", mdev.uuid()]).0).unwrap();
     vmig(0, &["state", "save", mdev.uuid(), &state.0]);
-    // A generation, a value, a constraint: before the program is started ...
-    let old = format!("exec:{PROGRAM} --generation=1");
-    let said = vmig(1, &["check", "--from", &list.0, &old]).0;
-    let said = String::from_utf8(said).unwrap();
-    assert!(said.contains("there is no parameter auto-flow"), "{said}");
-    let words = [
-        "commands", "--from", &list.0, "--to", &old, "--tool", "program",
-    ];
-    vmig(1, &words);
-    // ... and when it is started all the same.
-    let by_list = format!("--migration-params={}", list.0);
-    for words in [
-        &["--generation=1", &by_list][..],
-        &["--m-ports=3"],
-        &["--m-fifo-size=16", "--m-auto-flow=on"],
-        &["--m-colour=red"],
+    // A generation, a parameter, a value, a constraint: before the program is started, and when it is
+    // started all the same.
+    let own = fs::read_to_string(&list.0).unwrap();
+    let serial = "model: vmig.example/pci-serial\n";
+    let accel = "model: vmig.example/accel\nmemory-mb=16\n";
+    for (program, generation, text, part) in [
+        (PROGRAM, 1, own, "there is no parameter auto-flow"),
+        (
+            PROGRAM,
+            2,
+            format!("{serial}ports=1\ncolour=red\n"),
+            "colour",
+        ),
+        (PROGRAM, 2, format!("{serial}ports=3\n"), "ports=3"),
+        (
+            PROGRAM,
+            2,
+            format!("{serial}ports=1\nauto-flow=on\n"),
+            "fifo-size",
+        ),
+        (
+            ACCEL,
+            2,
+            format!("{accel}num-queues=2\nchecksum=on\n"),
+            "num-queues",
+        ),
+        (ACCEL, 1, format!("{accel}codec=zero\n"), "codec"),
     ] {
-        let mut command = Command::new(PROGRAM);
-        let output = command.args(words).arg("--socket-path=/tmp/x").output();
-        let output = output.expect(PROGRAM);
-        assert_eq!(output.status.code(), Some(1), "{words:?}");
-        assert!(!output.stderr.is_empty());
+        let refused = File::new();
+        fs::write(&refused.0, &text).unwrap();
+        let socket = format!("/tmp/worlds-{}", uuid());
+        let to = format!("exec:{program} --generation={generation} --socket-path={socket}");
+        let said = vmig(1, &["check", "--from", &refused.0, &to]).0;
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains(part), "{text}: {said}");
+        let words = [
+            "commands", "--from", &refused.0, "--to", &to, "--tool", "program", "--exec",
+        ];
+        vmig(1, &words);
+        let mut command = Command::new(program);
+        command.arg(format!("--generation={generation}"));
+        command.arg(format!("--migration-params={}", refused.0));
+        command.arg(format!("--socket-path={socket}"));
+        let output = command.output().expect(program);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}: {said}");
+        assert!(said.contains(part), "{text}: {said}");
+        assert!(!fs::exists(&socket).unwrap(), "{text}: nobody listens");
     }
     // A stream for another device, in both directions.
     let program = Program::start(&["--m-ports=1"]);

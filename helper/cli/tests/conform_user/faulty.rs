@@ -53,6 +53,9 @@ use vmig_vfio_user::{
 /// What a server answers.
 type Answer = Result<Vec<u8>, Errno>;
 
+/// The same with the files that come with it.
+type Whole = Result<(Vec<u8>, Vec<OwnedFd>), Errno>;
+
 const STOP: u32 = vfio_device_mig_state_VFIO_DEVICE_STATE_STOP;
 const RUNNING: u32 = vfio_device_mig_state_VFIO_DEVICE_STATE_RUNNING;
 const STOP_COPY: u32 = vfio_device_mig_state_VFIO_DEVICE_STATE_STOP_COPY;
@@ -208,10 +211,7 @@ impl Faulty {
         self.stopped.store(false, Ordering::Relaxed);
     }
 
-    fn answer(
-        &mut self,
-        message: &Message,
-    ) -> Result<Result<(Vec<u8>, Vec<OwnedFd>), Errno>, Broken> {
+    fn answer(&mut self, message: &Message) -> Result<Whole, Broken> {
         let ask = Ask::new(message);
         if ask.command == Command::SetIrqs && !message.files.is_empty() {
             let copies = message.files.iter().map(|file| file.try_clone());
