@@ -24,8 +24,9 @@ help:
 	@echo 'make check     all that needs no VM and no build root'
 	@echo 'make fuzz      look for inputs that break the helper; FUZZ_SECONDS=120 for each target'
 	@echo 'make modules   vmig.ko for the kernel in KDIR=..., else for the kernel of the test VM'
-	@echo 'make bench     what the vmig command takes for up to 100,000 sources, and in a VM, what the devices'
-	@echo '               take; each beside a peer. Figures and charts are left in target/bench'
+	@echo 'make bench     what the vmig command takes for up to 100,000 sources, the vfio-user programs for'
+	@echo '               their clients, and the devices in a VM; each beside a peer. Figures and charts are'
+	@echo '               left in target/bench'
 	@echo 'make helper    the vmig command and the vfio-user programs: $(target)/release/vmig, vmig-serial, vmig-accel'
 	@echo 'make conform-mtty   put what the kernel'\''s sample driver does into tests/CONFORMANCE.md'
 	@echo 'make install   commands, man pages, completions, the callout of mdevctl and (with KDIR=...) the module;'
@@ -51,6 +52,7 @@ helper:
 
 bench: helper
 	$(cargo) run --release --package vmig-bench -- run $(target)/release/vmig
+	$(cargo) run --release --package vmig-bench -- programs $(target)/release target/bench
 	@$(cargo) vmtest bench
 	$(cargo) run --release --package vmig-bench -- charts target/bench
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Charts of what `cargo vmtest bench` has measured: one for each group of figures, a bar for each
+//! Charts of what `cargo vmtest bench` and `vmig-bench programs` have measured: one for each group of figures, a bar for each
 //! ratio.
 
 use std::{
@@ -8,7 +8,7 @@ use std::{
     path::Path, //
 };
 
-use anyhow::{anyhow, Context, Result};
+use anyhow::{anyhow, ensure, Context, Result};
 use plotters::{
     prelude::*,
     style::text_anchor::{
@@ -46,17 +46,23 @@ struct Group {
     bars: Vec<Bar>,
 }
 
-/// Draws a chart `GROUP.svg` in `directory` for each group of `directory/devices.json` of which
-/// something was measured.
+/// Files with figures; of those that are not there no charts are drawn.
+const FILES: [&str; 2] = ["devices.json", "programs.json"];
+
+/// Draws a chart `GROUP.svg` in `directory` for each group of its files of which something was
+/// measured.
 pub(crate) fn draw_all(directory: &Path) -> Result<()> {
-    let file = directory.join("devices.json");
-    let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let groups = groups(&serde_json::from_slice(&text)?)?;
-    for group in groups {
-        let place = directory.join(file_name(&group.name));
-        fs::write(&place, draw(&group)?)
-            .with_context(|| format!("cannot write {}", place.display()))?;
-        println!("{}", place.display());
+    let files = FILES.map(|name| directory.join(name));
+    let files: Vec<_> = files.iter().filter(|file| file.exists()).collect();
+    ensure!(!files.is_empty(), "no figures in {}", directory.display());
+    for file in files {
+        let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        for group in groups(&serde_json::from_slice(&text)?)? {
+            let place = directory.join(file_name(&group.name));
+            fs::write(&place, draw(&group)?)
+                .with_context(|| format!("cannot write {}", place.display()))?;
+            println!("{}", place.display());
+        }
     }
     Ok(())
 }
