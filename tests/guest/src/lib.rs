@@ -15,6 +15,7 @@
 #![deny(unsafe_code)]
 
 pub mod accel;
+pub mod client;
 pub mod conform;
 pub mod contents;
 pub mod detect;
@@ -40,6 +41,7 @@ pub mod uart;
 pub mod user;
 pub mod wait;
 
+pub use crate::client::Client;
 pub use crate::event::Event;
 pub use crate::function::Function;
 pub use crate::mdev::{uuid, Mdev, Type};

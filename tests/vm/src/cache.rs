@@ -129,7 +129,7 @@ fn prune(cache: &Path, name: &str, limit: SystemTime) {
         if let Ok(Ok(_held)) = held {
             eprintln!("vmig: removing {name}-{key}, not used for a month");
             fs::remove_dir_all(cache.join(product)).ok();
-            for log in ["config", "build", "pack"] {
+            for log in ["config", "build", "pack", "tree", "image"] {
                 fs::remove_file(cache.join(format!("{product}.{log}.log"))).ok();
             }
             fs::remove_file(entry.path()).ok();

@@ -70,13 +70,13 @@ impl Flavor {
         self == Self::Debug
     }
 
-    /// The suites that have a VM of their own on it, after that of all others.
-    pub(crate) fn apart(self) -> &'static [&'static str] {
+    /// The suites that are not in the VM of all others on it: those of one row share a VM.
+    pub(crate) fn apart(self) -> &'static [&'static [&'static str]] {
         match self {
-            // It loads another driver.
-            Self::Plain => &[mtty::SUITE],
+            // `mtty` loads another driver, the other needs clients.
+            Self::Plain => &[&["qemu"], &[mtty::SUITE]],
             // A long one: so that the processors have about as much to do.
-            Self::Debug => &["conform"],
+            Self::Debug => &[&["conform"]],
         }
     }
 
@@ -90,6 +90,10 @@ impl Flavor {
                     "breaks the module on purpose, to try the suite and not the module",
                 ),
                 (mtty::SUITE, "uses memory that it has freed"),
+                (
+                    "qemu",
+                    "needs clients, whose disks this kernel cannot mount",
+                ),
             ],
         }
     }

@@ -9,6 +9,7 @@
 mod bench;
 mod cache;
 mod checks;
+mod client;
 mod console;
 mod cpio;
 mod flavor;
@@ -41,6 +42,7 @@ usage: cargo vmtest VERB
   test                   everything; the last line counts what passed and failed
   check                  what needs no VM and no build root
   modules                vmig.ko for the VM's kernel
+  clients                Debian trees with real clients; where they are
   boot [SUITE [FILTER]]  guest tests only: all, one suite, or some tests of it
   faults PART,...        all statements for the faults with a PART in their name
   selftest               runs that the harness has to judge as failed
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
     let passed = match (words.as_slice(), flavor) {
         (["check"], Some(Flavor::Plain)) => verbs::check(),
         (["test"], Some(Flavor::Plain)) => verbs::test(),
+        (["clients"], Some(Flavor::Plain)) => verbs::clients(),
         (["boot"], Some(flavor)) => verbs::boot(flavor, None, None),
         (["boot", suite], Some(flavor)) => verbs::boot(flavor, Some(suite), None),
         (["boot", suite, filter], Some(flavor)) => verbs::boot(flavor, Some(suite), Some(filter)),

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::client::Tree;
 use crate::console::Console;
 use crate::kernel::Kernel;
 use crate::paths::Paths;
@@ -47,6 +48,15 @@ impl Patience {
     };
 }
 
+/// The files that a VM is made of, besides its kernel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Files<'a> {
+    /// The guest's image; the logs go beside it.
+    pub(crate) initrd: &'a Path,
+    /// The clients that it has as disks.
+    pub(crate) clients: &'a [Tree],
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -66,7 +76,7 @@ pub(crate) struct Ended {
 fn command(
     paths: &Paths,
     kernel: &Kernel,
-    initrd: &Path,
+    files: &Files<'_>,
     options: &str,
     init: &[String],
 ) -> Command {
@@ -98,7 +108,15 @@ fn command(
     qemu.arg("-kernel")
         .arg(kernel.dir.join("bzImage"))
         .arg("-initrd")
-        .arg(initrd);
+        .arg(files.initrd);
+    for Tree { name, image, .. } in files.clients {
+        let image = image.display();
+        qemu.arg("-drive").arg(format!(
+            "if=none,id=client-{name},file={image},format=raw,readonly=on"
+        ));
+        qemu.arg("-device")
+            .arg(format!("virtio-blk-pci,drive=client-{name},serial={name}"));
+    }
     // A panic reboots, and a reboot ends QEMU. On a busy host the emulated timer is late, which the
     // kernel would take for a broken one. Words after `--` are for init.
     let line = "console=ttyS0 loglevel=7 panic=-1 oops=panic no_timer_check \
@@ -114,18 +132,21 @@ fn command(
 pub(crate) fn run(
     paths: &Paths,
     kernel: &Kernel,
-    initrd: &Path,
+    files: &Files<'_>,
     options: &str,
     init: &[String],
     patience: Patience,
     output: &mut dyn FnMut(&[u8]),
 ) -> Result<Ended> {
-    let dir = initrd.parent().context("the image has no directory")?;
+    let dir = files
+        .initrd
+        .parent()
+        .context("the image has no directory")?;
     let (mut console, mut report) = (
         Tail::new(&dir.join("console.log"))?,
         Tail::new(&dir.join("report.log"))?,
     );
-    let mut qemu = command(paths, kernel, initrd, options, init);
+    let mut qemu = command(paths, kernel, files, options, init);
     qemu.arg("-chardev").arg(format!(
         "file,id=console,path={}",
         dir.join("console.log").display()
@@ -202,11 +223,11 @@ pub(crate) fn run(
 pub(crate) fn shell(
     paths: &Paths,
     kernel: &Kernel,
-    initrd: &Path,
+    files: &Files<'_>,
     options: &str,
     init: &[String],
 ) -> Result<()> {
-    let mut qemu = command(paths, kernel, initrd, options, init);
+    let mut qemu = command(paths, kernel, files, options, init);
     qemu.args(["-serial", "mon:stdio"]);
     qemu.status().context("cannot run QEMU")?;
     Ok(())

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::bench;
 use crate::checks;
+use crate::client;
 use crate::flavor::Flavor;
 use crate::jobs::{self, Job};
 use crate::kernel::Kernel;
@@ -64,6 +65,7 @@ fn in_root(paths: &Paths, report: &mut Report) {
 /// All that runs in VMs, the longest run first.
 fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
     let both = [debug, plain];
+    let clients = report.step("clients", || client::ensure(paths, &client::suites()));
     let mut jobs = Vec::<Job<'_>>::new();
     for parts in both {
         jobs.push(Box::new(|report| {
@@ -71,9 +73,14 @@ fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
         }));
     }
     for parts in both {
-        for &suite in parts.kernel.flavor.apart() {
+        for &suites in parts.kernel.flavor.apart() {
+            if clients.is_none() && !client::needed_by(suites).is_empty() {
+                let name = name(parts, Some(suites));
+                report.fail(&name, "not run: no clients");
+                continue;
+            }
             jobs.push(Box::new(move |report| {
-                guest_tests(paths, parts, Some(suite), None, report);
+                guest_tests(paths, parts, Some(suites), None, report);
             }));
         }
     }
@@ -94,9 +101,18 @@ fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
 
 /// The suites that have a VM of their own.
 fn apart(paths: &Paths, parts: &Parts, report: &mut Report) {
-    for suite in parts.kernel.flavor.apart() {
-        guest_tests(paths, parts, Some(suite), None, report);
+    for suites in parts.kernel.flavor.apart() {
+        guest_tests(paths, parts, Some(suites), None, report);
     }
+}
+
+/// What a VM is called in the report.
+fn name(parts: &Parts, suites: Option<&[&str]>) -> String {
+    let vm = parts.kernel.flavor.of("VM", ' ');
+    suites.map_or_else(
+        || vm.clone(),
+        |some| format!("{vm}, {}", some.join(" and ")),
+    )
 }
 
 /// All of them, each in a step of its own.
@@ -112,17 +128,17 @@ fn kernels(paths: &Paths, report: &mut Report) -> Option<[Kernel; 2]> {
 fn guest_tests(
     paths: &Paths,
     parts: &Parts,
-    suite: Option<&str>,
+    suites: Option<&[&str]>,
     filter: Option<&str>,
     report: &mut Report,
 ) {
-    let vm = parts.kernel.flavor.of("VM", ' ');
-    let name = suite.map_or_else(|| vm.clone(), |suite| format!("{vm}, {suite}"));
+    let vm = name(parts, None);
     let screen = report.screen();
-    if let Some(judgement) = report.step(&name, || parts.tests(paths, suite, filter, screen)) {
+    let run = || parts.tests(paths, suites, filter, screen);
+    if let Some(judgement) = report.step(&name(parts, suites), run) {
         report.judged(&vm, judgement);
     }
-    if suite.is_none() {
+    if suites.is_none() {
         for (suite, why) in parts.kernel.flavor.left_out() {
             report.note(format!("{vm}: without {suite}, which {why}"));
         }
@@ -141,7 +157,8 @@ pub(crate) fn boot(flavor: Flavor, suite: Option<&str>, filter: Option<&str>) ->
     let paths = Paths::find()?;
     let mut report = Report::default();
     if let Some(parts) = report.step("build", || Parts::ensure(&paths, flavor)) {
-        guest_tests(&paths, &parts, suite, filter, &mut report);
+        let suites = suite.map(|one| vec![one]);
+        guest_tests(&paths, &parts, suites.as_deref(), filter, &mut report);
         if suite.is_none() {
             apart(&paths, &parts, &mut report);
         }
@@ -178,6 +195,14 @@ pub(crate) fn modules(flavor: Flavor) -> Result<bool> {
     let paths = Paths::find()?;
     let out = module::build(&paths, &Kernel::ensure(&paths, flavor)?, Pass::Build)?;
     println!("{}", out.join("driver/vmig.ko").display());
+    Ok(true)
+}
+
+/// The clients, and where their trees are.
+pub(crate) fn clients() -> Result<bool> {
+    for tree in client::ensure(&Paths::find()?, &client::suites())? {
+        println!("{}: {}", tree.name, tree.dir.display());
+    }
     Ok(true)
 }
 

@@ -14,11 +14,11 @@ use crate::libtest::Counts;
 use crate::module::{self, Pass};
 use crate::paths::Paths;
 use crate::programs::{self, Program};
-use crate::qemu::Patience;
+use crate::qemu::{Files, Patience};
 use crate::rundir::RunDir;
 use crate::screen::Screen;
 use crate::verdict::{self, Judgement, Wanted};
-use crate::{image, qemu};
+use crate::{client, image, qemu};
 
 /// Loaded before anything runs: the module, and what user programs open by its device nodes.
 const MODULES: &[&str] = &["iommufd", "vfio_iommu_type1", "vmig"];
@@ -77,7 +77,8 @@ impl Parts {
     pub(crate) fn suites(&self) -> Vec<String> {
         let flavor = self.kernel.flavor;
         let left_out = flavor.left_out().iter().map(|(suite, _)| *suite);
-        let elsewhere: Vec<&str> = flavor.apart().iter().copied().chain(left_out).collect();
+        let apart = flavor.apart().iter().copied().flatten().copied();
+        let elsewhere: Vec<&str> = apart.chain(left_out).collect();
         let tests = self.programs.iter().filter(|program| program.test);
         let names = tests.map(|program| program.name.clone());
         let here = names.filter(|name| !elsewhere.contains(&name.as_str()));
@@ -86,15 +87,16 @@ impl Parts {
             .collect()
     }
 
-    /// Runs the guest tests: all, or one suite, or the tests of it whose name has `filter` in it.
+    /// Runs the guest tests: all, or some suites, or the tests of them whose name has `filter` in it.
     pub(crate) fn tests(
         &self,
         paths: &Paths,
-        suite: Option<&str>,
+        suites: Option<&[&str]>,
         filter: Option<&str>,
         screen: Screen,
     ) -> Result<Judgement> {
-        let suites = suite.map_or_else(|| self.suites(), |one| vec![one.to_owned()]);
+        let owned = |some: &[&str]| some.iter().map(|&one| one.to_owned()).collect();
+        let suites = suites.map_or_else(|| self.suites(), owned);
         let mut words = vec![list("suites", &suites)];
         words.extend(filter.map(|text| format!("filter={text}")));
         let wanted = Wanted {
@@ -188,7 +190,10 @@ impl Parts {
         qemu::shell(
             paths,
             &self.kernel,
-            &initrd,
+            &Files {
+                initrd: &initrd,
+                clients: &[],
+            },
             NO_KUNIT,
             &self.words(vec!["mode=shell".to_owned()]),
         )?;
@@ -230,7 +235,12 @@ impl Parts {
             true => Some(module::build(paths, &self.kernel, Pass::Faults)?.join("driver/vmig.ko")),
             false => None,
         };
+        let clients = client::ensure(paths, &wanted.suites)?;
         let (dir, initrd) = self.image(paths, faults.as_deref())?;
+        let files = Files {
+            initrd: &initrd,
+            clients: &clients,
+        };
         let mut output = |bytes: &[u8]| screen.show(bytes);
         let options = match wanted.suites.iter().any(|suite| suite == verdict::KUNIT) {
             true => "",
@@ -239,7 +249,7 @@ impl Parts {
         let ended = qemu::run(
             paths,
             &self.kernel,
-            &initrd,
+            &files,
             options,
             &self.words(asked),
             patience,
