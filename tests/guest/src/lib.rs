@@ -28,6 +28,7 @@ pub mod mdev;
 pub mod modules;
 pub mod parent;
 pub mod pci;
+pub mod qemu;
 pub mod region;
 pub mod slow;
 pub mod staged;
