@@ -64,14 +64,16 @@ impl Memory {
         })
     }
 
-    /// Maps `len` bytes of `file` from `offset` on, shared, readable and writable.
+    /// Maps `len` bytes of `file` from `offset` on, shared, for reading and writing. For files that stand
+    /// for memory, such as `resource0` of a PCI device in sysfs.
     ///
     /// # Errors
     ///
     /// `EINVAL` for a length of 0 or an offset inside a page, else what mmap(2) says.
-    pub fn shared(file: BorrowedFd<'_>, offset: u64, len: usize) -> crate::Result<Self> {
+    pub fn shared(file: impl AsFd, offset: u64, len: usize) -> crate::Result<Self> {
         let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        Self::of_file(file, offset, len, prot).map_err(|errno| crate::Error::Memory { len, errno })
+        let mapped = Self::of_file(file.as_fd(), offset, len, prot);
+        mapped.map_err(|errno| crate::Error::Memory { len, errno })
     }
 
     /// Zeroed anonymous memory of at least `len` bytes, in whole pages; shared, so that a child
@@ -171,6 +173,34 @@ impl Memory {
             unsafe { to.add(i).write_volatile(data[i]) };
         }
         Ok(())
+    }
+
+    /// Reads a dword in one access, as a register is read. It is little-endian.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: it lies outside or is not aligned, or the memory may not be read.
+    pub fn read_u32(&self, offset: usize) -> Result<u32, Errno> {
+        let from = self.dword(offset, ProtFlags::PROT_READ)?;
+        // SAFETY: `dword` has checked that it is aligned and, by the type's invariant, mapped.
+        Ok(u32::from_le(unsafe { from.read_volatile() }))
+    }
+
+    /// Writes a dword in one access, likewise.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT`: it lies outside or is not aligned, or the memory may not be written.
+    pub fn write_u32(&self, offset: usize, value: u32) -> Result<(), Errno> {
+        let to = self.dword(offset, ProtFlags::PROT_WRITE)?;
+        // SAFETY: As above.
+        unsafe { to.write_volatile(value.to_le()) };
+        Ok(())
+    }
+
+    fn dword(&self, offset: usize, need: ProtFlags) -> Result<NonNull<u32>, Errno> {
+        let at = self.at(offset, size_of::<u32>(), need)?.cast::<u32>();
+        at.is_aligned().then_some(at).ok_or(Errno::EFAULT)
     }
 
     /// Has the kernel read `len` bytes of `file` straight into the range: pread(2), or read(2) without
@@ -302,6 +332,20 @@ mod tests {
         }
         let outside = memory.read_if_there(8190, &mut [0; 8]);
         assert_eq!(outside, Err(Errno::EFAULT));
+    }
+
+    #[test]
+    fn dwords_are_aligned_and_inside() {
+        let memory = Memory::anonymous(4096).unwrap();
+        memory.write_u32(4092, 0x0403_0201).unwrap();
+        let mut back = [0; 4];
+        memory.read(4092, &mut back).unwrap();
+        assert_eq!(back, [1, 2, 3, 4]);
+        assert_eq!(memory.read_u32(4092), Ok(0x0403_0201));
+        for offset in [1, 2, 4093, 4096, usize::MAX] {
+            assert_eq!(memory.read_u32(offset), Err(Errno::EFAULT), "{offset}");
+            assert_eq!(memory.write_u32(offset, 0), Err(Errno::EFAULT), "{offset}");
+        }
     }
 
     #[test]
