@@ -85,9 +85,28 @@ pub(crate) struct Kernel {
     pub(crate) release: String,
 }
 
-impl Kernel {
-    /// The kernel for this checkout's fragments, built if the cache does not have it.
-    pub(crate) fn ensure(paths: &Paths, flavor: Flavor) -> Result<Self> {
+/// How a kernel is made.
+#[derive(Debug)]
+pub(crate) struct Recipe<'a> {
+    /// Name of the product.
+    pub(crate) name: &'a str,
+    /// What a person calls it.
+    pub(crate) called: &'a str,
+    /// For a person who waits.
+    pub(crate) minutes: u32,
+    /// The files of `tests` that make its configuration; a later one goes before an earlier one.
+    pub(crate) fragments: &'a [&'a str],
+    /// What `make` has to know, as `NAME=value`.
+    pub(crate) make: &'a [&'a str],
+    /// A script that is run in the product's directory, in which `src` and a configured `build` are.
+    pub(crate) build: &'a str,
+    /// A script that keeps what is needed and removes these two.
+    pub(crate) pack: &'a str,
+}
+
+impl Recipe<'_> {
+    /// The product's directory, made if the cache does not have it.
+    pub(crate) fn ensure(&self, paths: &Paths) -> Result<PathBuf> {
         // Its name has the hash of what it is made from in it.
         let root = paths.root()?;
         let root = root
@@ -99,25 +118,26 @@ impl Kernel {
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
-        let fragments = fragments(paths, flavor)?;
+        let fragments = fragments(paths, self.fragments)?;
         let wanted = fragment::merged(&fragments);
         let settings = wanted.join("\n");
-        let mut made_from = vec![&*root, &version, &settings, CONFIGURE, BUILD, PACK];
-        made_from.extend(flavor.make());
+        let mut made_from = vec![
+            &*root, &version, &settings, CONFIGURE, self.build, self.pack,
+        ];
+        made_from.extend(self.make);
         let key = cache::key(&made_from);
-        let name = flavor.of("kernel", '-');
-        let dir = cache::product(&paths.cache, &name, &key, |dir| {
+        let name = self.name;
+        cache::product(&paths.cache, name, &key, |dir| {
             cache::room(dir, "building the kernel", 4)?;
             eprintln!(
                 "vmig: building the {} kernel of {version}, about {} minutes on 2 cores",
-                flavor.name(),
-                flavor.minutes()
+                self.called, self.minutes
             );
             let file = dir.join("fragment");
             fs::write(&file, &settings)?;
             let run = |what: &str, script: &str, part: &str| {
                 let mut command = paths.in_root("env", dir);
-                command.args(flavor.make()).args(["sh", "-c", script, "sh"]);
+                command.args(self.make).args(["sh", "-c", script, "sh"]);
                 command.arg(&package).arg(&file);
                 let log = paths.cache.join(format!("{name}-{key}.{part}.log"));
                 step::run(what, &mut command, &log)
@@ -128,13 +148,29 @@ impl Kernel {
             if !lost.is_empty() {
                 bail!(
                     "Kconfig dropped these lines of {}: {}",
-                    flavor.fragments().join(" and "),
+                    self.fragments.join(" and "),
                     lost.join(", ")
                 );
             }
-            run("kernel", BUILD, "build")?;
-            run("kernel packing", PACK, "pack").map(drop)
-        })?;
+            run("kernel", self.build, "build")?;
+            run("kernel packing", self.pack, "pack").map(drop)
+        })
+    }
+}
+
+impl Kernel {
+    /// The kernel for this checkout's fragments, built if the cache does not have it.
+    pub(crate) fn ensure(paths: &Paths, flavor: Flavor) -> Result<Self> {
+        let recipe = Recipe {
+            name: &flavor.of("kernel", '-'),
+            called: flavor.name(),
+            minutes: flavor.minutes(),
+            fragments: flavor.fragments(),
+            make: flavor.make(),
+            build: BUILD,
+            pack: PACK,
+        };
+        let dir = recipe.ensure(paths)?;
         let release = fs::read_to_string(dir.join("release"))?.trim().to_owned();
         Ok(Self {
             flavor,
@@ -173,13 +209,13 @@ fn source(paths: &Paths, root: &str) -> Result<PathBuf> {
     })
 }
 
-/// The texts of the fragments of `flavor`.
-fn fragments(paths: &Paths, flavor: Flavor) -> Result<Vec<String>> {
+/// The texts of the fragments `names`.
+fn fragments(paths: &Paths, names: &[&str]) -> Result<Vec<String>> {
     let read = |name: &&str| {
         let file = paths.checkout.join("tests").join(name);
         fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
     };
-    flavor.fragments().iter().map(read).collect()
+    names.iter().map(read).collect()
 }
 
 fn package_in(source: &Path) -> Result<PathBuf> {
