@@ -22,6 +22,7 @@ pub mod detect;
 pub mod event;
 pub mod failing;
 pub mod function;
+pub mod guestos;
 pub mod kernel;
 pub mod kmsg;
 pub mod mdev;

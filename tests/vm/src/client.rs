@@ -101,7 +101,11 @@ const CLIENTS: &[Client] = &[
 /// VM of their own.
 ///
 /// [`Flavor::apart`]: crate::flavor::Flavor::apart
-const SUITES: &[(&str, &[&str])] = &[("qemu", &["bookworm", "trixie", "backports"])];
+const SUITES: &[(&str, &[&str])] = &[
+    ("qemu", &["bookworm", "trixie", "backports"]),
+    ("qemu_guest", &["bookworm", "trixie", "backports"]),
+    ("qemu_user", &["backports"]),
+];
 
 /// The clients that `suites` need.
 pub(crate) fn needed_by<S: AsRef<str>>(suites: &[S]) -> Vec<&'static Client> {
@@ -113,6 +117,15 @@ pub(crate) fn needed_by<S: AsRef<str>>(suites: &[S]) -> Vec<&'static Client> {
         .iter()
         .filter(|client| names.contains(&client.name))
         .collect()
+}
+
+/// The client `name`, made if need be.
+pub(crate) fn named(paths: &Paths, name: &str) -> Result<Tree> {
+    let mut clients = CLIENTS.iter();
+    let client = clients.find(|client| client.name == name);
+    client
+        .with_context(|| format!("there is no client {name}"))?
+        .ensure(paths)
 }
 
 /// The suites that need clients.

@@ -13,6 +13,9 @@ pub(crate) enum Flavor {
     Debug,
 }
 
+/// Why suites with clients are not for the debug kernel.
+const NO_CLIENTS: &str = "needs clients, whose disks this kernel cannot mount";
+
 /// A suite, and why it is not for a kernel.
 type LeftOut = (&'static str, &'static str);
 
@@ -73,8 +76,8 @@ impl Flavor {
     /// The suites that are not in the VM of all others on it: those of one row share a VM.
     pub(crate) fn apart(self) -> &'static [&'static [&'static str]] {
         match self {
-            // `mtty` loads another driver, the other needs clients.
-            Self::Plain => &[&["qemu"], &[mtty::SUITE]],
+            // `mtty` loads another driver, the others need clients.
+            Self::Plain => &[&["qemu"], &["qemu_guest", "qemu_user"], &[mtty::SUITE]],
             // A long one: so that the processors have about as much to do.
             Self::Debug => &[&["conform"]],
         }
@@ -90,10 +93,9 @@ impl Flavor {
                     "breaks the module on purpose, to try the suite and not the module",
                 ),
                 (mtty::SUITE, "uses memory that it has freed"),
-                (
-                    "qemu",
-                    "needs clients, whose disks this kernel cannot mount",
-                ),
+                ("qemu", NO_CLIENTS),
+                ("qemu_guest", NO_CLIENTS),
+                ("qemu_user", NO_CLIENTS),
             ],
         }
     }

@@ -8,6 +8,7 @@
 //! | `/tests/NAME` | the guest tests, one libtest binary per file |
 //! | `/bin/vmig`, `/bin/vmig-serial`, `/bin/demo`, ... | the command, the programs, the demo and its tools |
 //! | `/bin/busybox` | a shell, for people; init links its applets into `/bin` |
+//! | `/lib/guestos/state.gz` | a guest that waits, if a suite wants it |
 //! | `/lib/faults/vmig.ko` | the module that breaks rules on purpose, if a suite wants it |
 //! | `/lib/modules/RELEASE/` | the kernel's modules and `extra/vmig.ko`, with `modules.dep` |
 
@@ -23,14 +24,16 @@ use crate::paths::Paths;
 use crate::programs::Program;
 use crate::step;
 
-/// Writes the image to `dir/initrd` and returns its path. `module` is `vmig.ko`, `faults` the one
-/// that breaks rules on purpose.
+/// A file that only some suites want: where it is in the image, and where it comes from.
+pub(crate) type Extra = (&'static str, PathBuf);
+
+/// Writes the image to `dir/initrd` and returns its path. `module` is `vmig.ko`.
 pub(crate) fn write(
     paths: &Paths,
     dir: &Path,
     kernel: &Kernel,
     module: &Path,
-    faults: Option<&Path>,
+    extras: &[Extra],
     programs: &[Program],
 ) -> Result<PathBuf> {
     let place = dir.join("initrd");
@@ -48,8 +51,8 @@ pub(crate) fn write(
         };
         archive.file(&path, &read(&program.file)?)?;
     }
-    if let Some(faults) = faults {
-        archive.file("lib/faults/vmig.ko", &read(faults)?)?;
+    for (path, file) in extras {
+        archive.file(path, &read(file)?)?;
     }
     archive.file("bin/busybox", &read(&paths.root()?.join("bin/busybox"))?)?;
     // The kernel calls it for `request_module`.

@@ -14,6 +14,7 @@ mod console;
 mod cpio;
 mod flavor;
 mod fragment;
+mod guestos;
 mod image;
 mod jobs;
 mod kernel;

@@ -27,38 +27,45 @@ pub(crate) struct Program {
 
 /// Builds them with the cargo that runs us, in a target directory of their own (other flags).
 pub(crate) fn build(paths: &Paths) -> Result<Vec<Program>> {
-    let mut programs = Vec::new();
-    for arguments in [
-        ["-p", "guest", "--bins", "--tests"].as_slice(),
-        &["-p", "vmig-cli", "-p", "vmig-vfio-user", "--bins"],
-    ] {
-        let mut cargo = paths.cargo();
-        cargo.arg("build").args(arguments);
-        cargo.args([
-            "--quiet",
-            "--target",
-            TARGET,
-            "--message-format=json-render-diagnostics",
-        ]);
-        cargo
-            .env("RUSTFLAGS", "-C target-feature=+crt-static")
-            .env("CARGO_TARGET_DIR", paths.target.join("guest"));
-        // Emulation makes slow code slower, and the image travels into memory at each boot.
-        cargo
-            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-            .env("CARGO_PROFILE_DEV_DEBUG", "false");
-        cargo.env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
-        let output = cargo
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cannot run cargo")?;
-        if !output.status.success() {
-            bail!("cargo build {} failed", arguments.join(" "));
-        }
-        programs.extend(executables(&String::from_utf8_lossy(&output.stdout)));
-    }
+    let mut programs = static_programs(paths, &["-p", "guest", "--bins", "--tests"])?;
+    let arguments = ["-p", "vmig-cli", "-p", "vmig-vfio-user", "--bins"];
+    programs.extend(static_programs(paths, &arguments)?);
     Ok(programs)
+}
+
+/// Builds the program of the guest in the VM, likewise.
+pub(crate) fn guestos(paths: &Paths) -> Result<PathBuf> {
+    let programs = static_programs(paths, &["-p", "guestos", "--bins"])?;
+    let program = programs.into_iter().next();
+    Ok(program.context("guestos is no program")?.file)
+}
+
+fn static_programs(paths: &Paths, arguments: &[&str]) -> Result<Vec<Program>> {
+    let mut cargo = paths.cargo();
+    cargo.arg("build").args(arguments);
+    cargo.args([
+        "--quiet",
+        "--target",
+        TARGET,
+        "--message-format=json-render-diagnostics",
+    ]);
+    cargo
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("CARGO_TARGET_DIR", paths.target.join("guest"));
+    // Emulation makes slow code slower, and the image travels into memory at each boot.
+    cargo
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_DEV_DEBUG", "false");
+    cargo.env("CARGO_PROFILE_DEV_STRIP", "debuginfo");
+    let output = cargo
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cargo build {} failed", arguments.join(" "));
+    }
+    Ok(executables(&String::from_utf8_lossy(&output.stdout)))
 }
 
 /// The executables in cargo's JSON messages.

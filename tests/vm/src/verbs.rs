@@ -9,6 +9,7 @@ use crate::bench;
 use crate::checks;
 use crate::client;
 use crate::flavor::Flavor;
+use crate::guestos;
 use crate::jobs::{self, Job};
 use crate::kernel::Kernel;
 use crate::module::{self, Pass};
@@ -66,6 +67,9 @@ fn in_root(paths: &Paths, report: &mut Report) {
 fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
     let both = [debug, plain];
     let clients = report.step("clients", || client::ensure(paths, &client::suites()));
+    if clients.is_some() {
+        report.step("guest in the VM", || guestos::ensure(paths));
+    }
     let mut jobs = Vec::<Job<'_>>::new();
     for parts in both {
         jobs.push(Box::new(|report| {

@@ -3,12 +3,14 @@
 //! One VM run from sources to judgement.
 
 use std::borrow::Borrow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::flavor::Flavor;
+use crate::guestos;
+use crate::image::Extra;
 use crate::kernel::Kernel;
 use crate::libtest::Counts;
 use crate::module::{self, Pass};
@@ -186,7 +188,7 @@ impl Parts {
 
     /// A shell on this terminal.
     pub(crate) fn shell(&self, paths: &Paths) -> Result<()> {
-        let (dir, initrd) = self.image(paths, None)?;
+        let (dir, initrd) = self.image(paths, &[])?;
         qemu::shell(
             paths,
             &self.kernel,
@@ -210,14 +212,14 @@ impl Parts {
         words
     }
 
-    fn image(&self, paths: &Paths, faults: Option<&Path>) -> Result<(RunDir, PathBuf)> {
+    fn image(&self, paths: &Paths, extras: &[Extra]) -> Result<(RunDir, PathBuf)> {
         let dir = RunDir::new(&paths.work)?;
         let initrd = image::write(
             paths,
             dir.path(),
             &self.kernel,
             &self.module,
-            faults,
+            extras,
             &self.programs,
         )?;
         Ok((dir, initrd))
@@ -231,12 +233,16 @@ impl Parts {
         patience: Patience,
         mut screen: Screen,
     ) -> Result<Run> {
-        let faults = match wanted.suites.iter().any(|suite| suite == FAULTS) {
-            true => Some(module::build(paths, &self.kernel, Pass::Faults)?.join("driver/vmig.ko")),
-            false => None,
-        };
+        let mut extras = Vec::<Extra>::new();
+        if wanted.suites.iter().any(|suite| suite == FAULTS) {
+            let module = module::build(paths, &self.kernel, Pass::Faults)?;
+            extras.push(("lib/faults/vmig.ko", module.join("driver/vmig.ko")));
+        }
+        if wanted.suites.iter().any(|suite| guestos::is_in(suite)) {
+            extras.push(("lib/guestos/state.gz", guestos::ensure(paths)?));
+        }
         let clients = client::ensure(paths, &wanted.suites)?;
-        let (dir, initrd) = self.image(paths, faults.as_deref())?;
+        let (dir, initrd) = self.image(paths, &extras)?;
         let files = Files {
             initrd: &initrd,
             clients: &clients,

@@ -22,7 +22,7 @@ const SUM: u8 = 5;
 const DONE: u32 = 1;
 
 /// Most bytes of a copy.
-const MOST: u32 = 8192;
+const MOST: u32 = 2048;
 
 /// Parts of a queue's share of the device memory: where data comes in, where a pattern goes, and
 /// [`KEPT`] places for what stays.
