@@ -192,10 +192,3 @@ fn an_accelerator_goes_on_in_qemu_11() {
     let described = "accel queues=4 memory=16 checksum=on";
     work(&Rider::qemu_11(), list, described, 4);
 }
-
-#[test]
-fn an_accelerator_goes_on_in_qemu_7() {
-    let _test = Test::begin_within(LIMIT);
-    let described = "accel queues=2 memory=16 checksum=off";
-    work(&Rider::qemu_7(), "memory-mb=16 num-queues=2", described, 2);
-}

@@ -194,6 +194,7 @@ impl Machine {
             self.qmp.run("object-add", object);
         }
         self.qmp.run("device_add", &plug.device);
+        super::tell("plugged in");
     }
 
     /// Asks the guest; see [`Console::ask`].
@@ -246,6 +247,7 @@ impl Machine {
                 Some("setup" | "active" | "device" | "pre-switchover")
             )
         });
+        super::tell(&format!("migration: {told}"));
         assert!(
             over && told["status"] == "completed",
             "{told} {}",
