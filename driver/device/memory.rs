@@ -103,16 +103,20 @@ impl Memory for DeviceMemory {
         self.0.take_dirty(wide(from)).map(narrow)
     }
 
-    fn dirty(&self) -> u32 {
-        narrow(self.0.dirty())
+    fn dirty(&self, from: u32) -> u32 {
+        narrow(self.0.dirty(wide(from)))
+    }
+
+    fn take_touched(&self, from: u32) -> Option<u32> {
+        self.0.take_touched(wide(from)).map(narrow)
     }
 
     fn next_touched(&self, from: u32) -> Option<u32> {
         self.0.next_touched(wide(from)).map(narrow)
     }
 
-    fn touched(&self) -> u32 {
-        narrow(self.0.touched())
+    fn touched(&self, from: u32) -> u32 {
+        narrow(self.0.touched(wide(from)))
     }
 
     fn discard(&self) {

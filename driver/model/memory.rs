@@ -37,14 +37,17 @@ pub trait Memory: Clone {
     /// returns: what is read afterwards has every write that is not reported again.
     fn take_dirty(&self, from: u32) -> Option<u32>;
 
-    /// Number of dirty pages.
-    fn dirty(&self) -> u32;
+    /// Number of dirty pages from `from` on.
+    fn dirty(&self, from: u32) -> u32;
+
+    /// The first touched page from `from` on. If it is dirty that ends, as with [`Memory::take_dirty`].
+    fn take_touched(&self, from: u32) -> Option<u32>;
 
     /// The first page from `from` on that was touched: written, or mapped and accessed.
     fn next_touched(&self, from: u32) -> Option<u32>;
 
-    /// Number of pages that were touched.
-    fn touched(&self) -> u32;
+    /// Number of pages from `from` on that were touched.
+    fn touched(&self, from: u32) -> u32;
 
     /// All pages read 0 and are untouched, mapped ones as well.
     fn discard(&self);

@@ -63,8 +63,6 @@ pub(super) struct Cursor {
     walked: bool,
     /// Where the next page is looked for, in this round.
     from: u32,
-    /// Touched pages that were taken in the first round.
-    taken: u32,
     /// A page that was taken, and is not in a record yet.
     kept: Option<u32>,
 }
@@ -76,9 +74,9 @@ impl Cursor {
             return Some(page);
         }
         if !self.walked {
-            if let Some(page) = memory.next_touched(self.from) {
+            // What was written to it before is sent now, and need not be once more.
+            if let Some(page) = memory.take_touched(self.from) {
                 self.from = page.saturating_add(1);
-                self.taken = self.taken.saturating_add(1);
                 return Some(page);
             }
             self.walked = true;
@@ -102,13 +100,15 @@ impl Cursor {
     /// What is left to send.
     pub(super) fn left(&self, memory: &impl Memory) -> Left {
         let kept = u64::from(self.kept.is_some());
-        let dirty = u64::from(memory.dirty());
         let cost = u64::try_from(PAGE_COST).unwrap_or(u64::MAX);
+        let dirty = memory.dirty(0);
         let (initial, dirty) = if self.walked {
-            (0, dirty.saturating_add(kept))
+            (0, u64::from(dirty).saturating_add(kept))
         } else {
-            let touched = memory.touched().saturating_sub(self.taken);
-            (u64::from(touched).saturating_add(kept), dirty)
+            // What is dirty and was not taken yet goes with the first round.
+            let again = dirty.saturating_sub(memory.dirty(self.from));
+            let first = memory.touched(self.from);
+            (u64::from(first).saturating_add(kept), u64::from(again))
         };
         Left {
             initial: initial.saturating_mul(cost),

@@ -140,8 +140,15 @@ impl Memory for Pages {
         Some(first)
     }
 
-    fn dirty(&self) -> u32 {
-        u32::try_from(self.lock().dirty.len()).unwrap_or(u32::MAX)
+    fn dirty(&self, from: u32) -> u32 {
+        let count = self.lock().dirty.range(from..).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    fn take_touched(&self, from: u32) -> Option<u32> {
+        let page = self.next_touched(from)?;
+        self.lock().dirty.remove(&page);
+        Some(page)
     }
 
     fn next_touched(&self, from: u32) -> Option<u32> {
@@ -151,8 +158,16 @@ impl Memory for Pages {
         from.checked_add(u32::try_from(step).ok()?)
     }
 
-    fn touched(&self) -> u32 {
-        self.lock().touched
+    fn touched(&self, from: u32) -> u32 {
+        let inner = self.lock();
+        if from == 0 {
+            return inner.touched;
+        }
+        let pages = inner
+            .pages
+            .iter()
+            .skip(usize::try_from(from).unwrap_or(usize::MAX));
+        u32::try_from(pages.flatten().count()).unwrap_or(u32::MAX)
     }
 
     fn discard(&self) {
@@ -173,9 +188,10 @@ mod tests {
         let page = PAGE as u64;
         let mut out = [1; 8];
         memory.read(page - 4, &mut out);
-        assert_eq!((out, memory.touched()), ([0; 8], 0));
+        assert_eq!((out, memory.touched(0)), ([0; 8], 0));
         memory.write(2 * page - 2, b"edge").unwrap();
-        assert_eq!((memory.touched(), memory.next_touched(0)), (2, Some(1)));
+        assert_eq!((memory.touched(0), memory.next_touched(0)), (2, Some(1)));
+        assert_eq!((memory.touched(2), memory.touched(3)), (1, 0));
         assert_eq!(
             (memory.next_touched(2), memory.next_touched(3)),
             (Some(2), None)
@@ -188,9 +204,9 @@ mod tests {
         let mut out = [7; 2];
         memory.read(4 * page - 1, &mut out);
         assert_eq!(&out, b"a\x07");
-        assert_eq!(memory.touched(), 3);
+        assert_eq!(memory.touched(0), 3);
         memory.discard();
-        assert_eq!((memory.touched(), memory.next_touched(0)), (0, None));
+        assert_eq!((memory.touched(0), memory.next_touched(0)), (0, None));
     }
 
     #[test]
@@ -198,18 +214,23 @@ mod tests {
         let memory = Pages::new(8);
         let page = PAGE as u64;
         memory.write(0, b"x").unwrap();
-        assert_eq!(memory.dirty(), 0);
+        assert_eq!(memory.dirty(0), 0);
         memory.track(true);
         for at in [5, 2, 5] {
             memory.write(at * page, b"x").unwrap();
         }
-        assert_eq!((memory.dirty(), memory.take_dirty(3)), (2, Some(5)));
+        assert_eq!((memory.dirty(0), memory.take_dirty(3)), (2, Some(5)));
         assert_eq!(
             (memory.take_dirty(3), memory.take_dirty(0)),
             (None, Some(2))
         );
-        memory.write(0, b"x").unwrap();
+        for at in [0, 5] {
+            memory.write(at * page, b"x").unwrap();
+        }
+        assert_eq!((memory.dirty(0), memory.dirty(1)), (2, 1));
+        assert_eq!((memory.take_touched(3), memory.dirty(0)), (Some(5), 1));
+        assert_eq!((memory.take_touched(1), memory.dirty(0)), (Some(2), 1));
         memory.track(true);
-        assert_eq!(memory.dirty(), 0);
+        assert_eq!(memory.dirty(0), 0);
     }
 }

@@ -140,8 +140,14 @@ impl Memory for Ram {
         Some(page)
     }
 
-    fn dirty(&self) -> u32 {
-        self.0.borrow().dirty.len() as u32
+    fn dirty(&self, from: u32) -> u32 {
+        self.0.borrow().dirty.range(from..).count() as u32
+    }
+
+    fn take_touched(&self, from: u32) -> Option<u32> {
+        let page = self.next_touched(from)?;
+        self.0.borrow_mut().dirty.remove(&page);
+        Some(page)
     }
 
     fn next_touched(&self, from: u32) -> Option<u32> {
@@ -153,8 +159,8 @@ impl Memory for Ram {
             .map(|(page, _)| *page)
     }
 
-    fn touched(&self) -> u32 {
-        self.0.borrow().map.len() as u32
+    fn touched(&self, from: u32) -> u32 {
+        self.0.borrow().map.range(from..).count() as u32
     }
 
     fn discard(&self) {

@@ -100,9 +100,9 @@ impl Pages {
         self.count * PAGE_SIZE
     }
 
-    /// Number of pages that are there.
-    pub fn touched(&self) -> usize {
-        self.table.lock().touched()
+    /// Number of pages from `from` on that are there.
+    pub fn touched(&self, from: usize) -> usize {
+        self.table.lock().touched(from)
     }
 
     /// Charges new pages to `owner`, to whoever makes them if that is `None`. Pages that are there stay
@@ -281,7 +281,7 @@ mod tests {
             pages.read(at, &mut out)?;
             assert_eq!(out, [0; 64]);
         }
-        assert_eq!(pages.touched(), 0);
+        assert_eq!(pages.touched(0), 0);
         assert_eq!(pages.next_touched(0), None);
 
         // Across a page's end, and a leaf's.
@@ -292,7 +292,7 @@ mod tests {
         let mut out = [0; 8];
         pages.read(at - 1, &mut out)?;
         assert_eq!(out, [0, 1, 2, 3, 4, 5, 6, 0]);
-        assert_eq!(pages.touched(), 4);
+        assert_eq!(pages.touched(0), 4);
         let mut from = 0;
         for expected in [1, 511, 512, 4999] {
             assert_eq!(pages.next_touched(from), Some(expected));
@@ -311,7 +311,7 @@ mod tests {
             assert_eq!(pages.read(at, &mut out), Err(EINVAL));
             assert_eq!(pages.write(at, &out), Err(EINVAL));
         }
-        assert_eq!(pages.touched(), 0);
+        assert_eq!(pages.touched(0), 0);
         Ok(())
     }
 
@@ -322,23 +322,23 @@ mod tests {
         pages.reserve(0)?;
         assert_eq!(spare(), 2);
         pages.reserve_at(PAGE_SIZE - 1, PAGE_SIZE + 2)?;
-        assert_eq!((spare(), pages.touched()), (4, 0));
+        assert_eq!((spare(), pages.touched(0)), (4, 0));
         // Two pages and the leaf; then one of those again, and one more.
         pages.write(PAGE_SIZE - 1, &[1, 2])?;
-        assert_eq!((spare(), pages.touched()), (1, 2));
+        assert_eq!((spare(), pages.touched(0)), (1, 2));
         pages.reserve_at(0, 2 * PAGE_SIZE)?;
         assert_eq!(spare(), 1);
         assert_eq!(pages.reserve_at(5000 * PAGE_SIZE, 1), Err(EINVAL));
         pages.write(0, &[3])?;
         pages.write(2 * PAGE_SIZE, &[4])?;
-        assert_eq!((spare(), pages.touched()), (0, 3));
+        assert_eq!((spare(), pages.touched(0)), (0, 3));
         let mut out = [1; 3];
         pages.read(PAGE_SIZE - 1, &mut out)?;
         assert_eq!(out, [1, 2, 0]);
         // Not enough for another leaf and a page: allocated, as without.
         pages.write(4000 * PAGE_SIZE, &[5])?;
         pages.reserve(usize::MAX)?;
-        assert_eq!((spare(), pages.touched()), (table::SPARE, 4));
+        assert_eq!((spare(), pages.touched(0)), (table::SPARE, 4));
         pages.set_owner(None);
         assert_eq!(spare(), 0);
         Ok(())

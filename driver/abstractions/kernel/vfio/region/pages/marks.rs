@@ -50,6 +50,27 @@ impl Marks {
         }
     }
 
+    /// Whether mark `index` is set.
+    pub(super) fn is_set(&self, index: usize) -> bool {
+        let word = self.words.get(index / BITS);
+        word.is_some_and(|word| word >> (index % BITS) & 1 == 1)
+    }
+
+    /// Number of marks from `from` on.
+    pub(super) fn count_from(&self, from: usize) -> usize {
+        if from == 0 || self.count == 0 {
+            return self.count;
+        }
+        let mut mask = u64::MAX << (from % BITS);
+        let mut count = 0;
+        for word in self.words.iter().skip(from / BITS) {
+            // NO-OVERFLOW, CAST: At most all marks.
+            count += (word & mask).count_ones() as usize;
+            mask = u64::MAX;
+        }
+        count
+    }
+
     /// Clears all marks.
     pub(super) fn clear_all(&mut self) {
         if self.count > 0 {
@@ -97,6 +118,11 @@ mod tests {
         }
         assert_eq!(marks.next(from), None);
         assert_eq!(marks.next(usize::MAX), None);
+        for from in [0, 1, 63, 64, 65, 127, 128, 299, 300, 5000, usize::MAX] {
+            let expected = all.iter().filter(|&&index| index >= from).count();
+            assert_eq!(marks.count_from(from), expected);
+        }
+        assert!(marks.is_set(63) && !marks.is_set(62) && !marks.is_set(usize::MAX));
         marks.clear(64);
         marks.clear(64);
         marks.clear(usize::MAX);

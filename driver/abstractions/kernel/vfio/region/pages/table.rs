@@ -18,11 +18,11 @@ use crate::memcg::Memcg;
 ///
 /// # Invariants
 ///
-/// - `touched` is the number of pages.
+/// - `there` has the pages that there are.
 /// - A page that is marked is there, and nothing is marked unless `tracking`.
 pub(super) struct Table {
     leaves: KVec<Option<Leaf>>,
-    touched: usize,
+    there: Marks,
     marks: Marks,
     pub(super) tracking: bool,
     /// Who is charged for new pages.
@@ -43,7 +43,7 @@ impl Table {
         }
         Ok(Self {
             leaves,
-            touched: 0,
+            there: Marks::new(count)?,
             marks: Marks::new(count)?,
             tracking: false,
             owner: None,
@@ -51,14 +51,19 @@ impl Table {
         })
     }
 
-    /// Number of pages that are there.
-    pub(super) fn touched(&self) -> usize {
-        self.touched
+    /// Number of pages from `from` on that are there.
+    pub(super) fn touched(&self, from: usize) -> usize {
+        self.there.count_from(from)
     }
 
-    /// Number of pages that are marked.
-    pub(super) fn marked(&self) -> usize {
-        self.marks.count()
+    /// Number of pages from `from` on that are marked.
+    pub(super) fn marked(&self, from: usize) -> usize {
+        self.marks.count_from(from)
+    }
+
+    /// Whether page `index` is marked.
+    pub(super) fn is_marked(&self, index: usize) -> bool {
+        self.marks.is_set(index)
     }
 
     fn leaf(&self, index: usize) -> Option<&Leaf> {
@@ -133,37 +138,24 @@ impl Table {
             return Some(there.clone());
         }
         *slot = Some(frame.clone());
-        self.touched += 1;
+        self.there.set(index);
         Some(frame.clone())
     }
 
     /// First page from `from` on that is there.
     pub(super) fn next(&self, from: usize) -> Option<usize> {
-        let mut skip = from % leaf::LEN;
-        for (i, leaf) in self.leaves.iter().enumerate().skip(from / leaf::LEN) {
-            let slots = leaf.iter().flat_map(|leaf| leaf.slots().iter().enumerate());
-            let found = slots.skip(skip).find(|(_, page)| page.is_some());
-            if let Some((j, _)) = found {
-                // NO-OVERFLOW: The sum is the index of a page.
-                return Some(i * leaf::LEN + j);
-            }
-            skip = 0;
-        }
-        None
+        self.there.next(from)
     }
 
     /// Takes a leaf out of the table, with all its pages, none of which is marked any more.
     pub(super) fn take_leaf(&mut self, i: usize) -> Option<Leaf> {
         let leaf = self.leaves.get_mut(i)?.take()?;
-        if self.marks.count() > 0 {
-            // NO-OVERFLOW: There is a leaf `i`, hence its end is one of the table's, more or less.
-            let end = (i + 1) * leaf::LEN;
-            while let Some(index) = self.marks.next(i * leaf::LEN).filter(|&index| index < end) {
-                self.marks.clear(index);
-            }
+        // NO-OVERFLOW: There is a leaf `i`, hence its end is one of the table's, more or less.
+        let end = (i + 1) * leaf::LEN;
+        while let Some(index) = self.there.next(i * leaf::LEN).filter(|&index| index < end) {
+            self.there.clear(index);
+            self.marks.clear(index);
         }
-        // NO-OVERFLOW: They were counted.
-        self.touched -= leaf.frames().count();
         Some(leaf)
     }
 

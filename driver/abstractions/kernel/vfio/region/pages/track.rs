@@ -11,9 +11,10 @@ use super::{
 };
 
 impl Pages {
-    /// Number of pages that were written since tracking began, or since [`Pages::take_dirty`].
-    pub fn dirty(&self) -> usize {
-        self.table.lock().marked()
+    /// Number of pages from `from` on that were written since tracking began, or since
+    /// [`Pages::take_dirty`] or [`Pages::take_touched`].
+    pub fn dirty(&self, from: usize) -> usize {
+        self.table.lock().marked(from)
     }
 
     /// Begins, or ends, to note which pages are written. Afterwards none is.
@@ -56,17 +57,43 @@ impl Pages {
                 self.table.lock().unmark(index);
                 continue;
             };
-            let _locked = frame.lock();
-            {
-                let mut table = self.table.lock();
-                if !table.is(index, &frame) {
-                    continue;
-                }
-                table.unmark(index);
+            if self.forget(index, &frame) {
+                return Some(index);
             }
-            self.maps.lock().protect(index, &frame);
-            return Some(index);
         }
+    }
+
+    /// Finds the first page from `from` on that was ever touched, and forgets that it was written, as
+    /// [`Pages::take_dirty`] does.
+    pub fn take_touched(&self, from: usize) -> Option<usize> {
+        loop {
+            let (index, frame) = {
+                let table = self.table.lock();
+                let index = table.next(from)?;
+                // No mapping may write to it without marking it first.
+                if !table.is_marked(index) {
+                    return Some(index);
+                }
+                (index, table.get(index)?.clone())
+            };
+            if self.forget(index, &frame) {
+                return Some(index);
+            }
+        }
+    }
+
+    /// Forgets that page `index` was written; `false` if it is not `frame` any more.
+    fn forget(&self, index: usize, frame: &Frame) -> bool {
+        let _locked = frame.lock();
+        {
+            let mut table = self.table.lock();
+            if !table.is(index, frame) {
+                return false;
+            }
+            table.unmark(index);
+        }
+        self.maps.lock().protect(index, frame);
+        true
     }
 
     /// Makes all of it zeroes again, in mappings, too, and ends tracking. What is written meanwhile may
@@ -102,23 +129,30 @@ mod tests {
     fn marks_follow_writes() -> Result {
         let pages = Pages::new(1000)?;
         pages.write(3 * PAGE_SIZE, &[1])?;
-        assert_eq!(pages.dirty(), 0);
+        assert_eq!(pages.dirty(0), 0);
         pages.track(true);
         assert_eq!(pages.take_dirty(0), None);
 
         pages.write(7 * PAGE_SIZE - 1, &[1, 2])?;
         pages.write(999 * PAGE_SIZE, &[1])?;
         pages.write(999 * PAGE_SIZE, &[2])?;
-        assert_eq!(pages.dirty(), 3);
+        assert_eq!(pages.dirty(0), 3);
+        assert_eq!((pages.dirty(7), pages.touched(7)), (2, 2));
         assert_eq!(pages.take_dirty(7), Some(7));
         assert_eq!(pages.take_dirty(8), Some(999));
         assert_eq!(pages.take_dirty(1000), None);
         assert_eq!(pages.take_dirty(0), Some(6));
         assert_eq!(pages.take_dirty(0), None);
         pages.write(6 * PAGE_SIZE, &[3])?;
-        assert_eq!(pages.dirty(), 1);
+        assert_eq!(pages.dirty(0), 1);
+        // The walk over what is touched takes the mark as well; the page that has none comes, too.
+        assert_eq!((pages.take_touched(0), pages.dirty(0)), (Some(3), 1));
+        assert_eq!((pages.take_touched(4), pages.dirty(0)), (Some(6), 0));
+        assert_eq!(pages.take_touched(1000), None);
+        pages.write(6 * PAGE_SIZE, &[3])?;
+        assert_eq!(pages.dirty(0), 1);
         pages.track(true);
-        assert_eq!(pages.dirty(), 0);
+        assert_eq!(pages.dirty(0), 0);
         pages.write(6 * PAGE_SIZE, &[3])?;
         pages.track(false);
         pages.write(6 * PAGE_SIZE, &[3])?;
@@ -135,13 +169,13 @@ mod tests {
             pages.write(index * PAGE_SIZE, &[0xff; 16])?;
         }
         pages.discard();
-        assert_eq!((pages.touched(), pages.dirty()), (0, 0));
+        assert_eq!((pages.touched(0), pages.dirty(0)), (0, 0));
         let mut out = [1; 16];
         pages.read(512 * PAGE_SIZE, &mut out)?;
         assert_eq!(out, [0; 16]);
         // Tracking is over, too.
         pages.write(0, &[1])?;
-        assert_eq!((pages.touched(), pages.dirty()), (1, 0));
+        assert_eq!((pages.touched(0), pages.dirty(0)), (1, 0));
         pages.set_owner(None);
         Ok(())
     }
