@@ -6,6 +6,7 @@
 //! upstream this file vanishes as one hunk.
 
 use kernel::{
+    alloc::Flags,
     device,
     prelude::*,
     types::ForeignOwnable, //
@@ -22,6 +23,15 @@ pub(crate) fn device_as_raw<Ctx: device::DeviceContext>(
         .cast_mut()
         .cast::<bindings::device>()
 }
+
+/// `__GFP_RETRY_MAYFAIL`, which `kernel::alloc::flags` lacks: to be told that there is no memory, rather
+/// than to have somebody killed for it.
+pub(crate) const GFP_RETRY_MAYFAIL: Flags = {
+    let raw: bindings::gfp_t = 1 << bindings::___GFP_RETRY_MAYFAIL_BIT;
+    // SAFETY: `Flags` has one field, a `gfp_t`, and, as is checked here, the size of one: it has room for
+    // that at its very beginning only. All values are valid.
+    unsafe { core::mem::transmute::<bindings::gfp_t, Flags>(raw) }
+};
 
 /// `fatal_signal_pending(current)`: will the current task die on its way back to user space?
 pub(crate) fn fatal_signal_pending() -> bool {

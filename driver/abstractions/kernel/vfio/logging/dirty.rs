@@ -16,6 +16,7 @@ use kernel::{
 };
 
 use super::Range;
+use crate::compat::GFP_RETRY_MAYFAIL;
 
 /// Pages per bitmap.
 const LEAF_PAGES: u64 = LEAF_WORDS as u64 * WORD_BITS;
@@ -118,7 +119,9 @@ impl DirtyLog {
             if self.count >= self.max {
                 return Err(ENOMEM);
             }
-            let node = RBTreeNode::new(key, [0; LEAF_WORDS], GFP_KERNEL_ACCOUNT)?;
+            // A user who is at a limit learns it from the report: nobody is killed for a leaf.
+            let flags = GFP_KERNEL_ACCOUNT | __GFP_NOWARN | GFP_RETRY_MAYFAIL;
+            let node = RBTreeNode::new(key, [0; LEAF_WORDS], flags)?;
             self.leaves.insert(node);
             self.count += 1;
         }
