@@ -125,6 +125,10 @@ pub trait Device {
     /// values stay. What comes of a step that is out is dropped.
     fn reset(&mut self);
 
+    /// The last user is gone, and contents are kept: what it asked for and is not done waits until the
+    /// next one says so. No step is out.
+    fn park(&mut self) {}
+
     /// Size and abilities of a region.
     fn region(&self, region: Region) -> RegionInfo;
 

@@ -130,6 +130,10 @@ impl<M: Memory> Device for Model<M> {
         each!(self, device => device.reset());
     }
 
+    fn park(&mut self) {
+        each!(self, device => device.park());
+    }
+
     fn region(&self, region: Region) -> RegionInfo {
         each!(self, device => device.region(region))
     }

@@ -117,6 +117,11 @@ impl Config {
         self.command & COMMAND_MASTER != 0
     }
 
+    /// Switches Bus Master off.
+    pub(super) fn forbid_dma(&mut self) {
+        self.command &= !COMMAND_MASTER;
+    }
+
     /// The dword at `at`, a multiple of 4.
     pub fn dword(&self, at: u64) -> u32 {
         match at {

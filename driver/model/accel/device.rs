@@ -87,6 +87,11 @@ impl<M: Memory> Device for Card<M> {
         };
     }
 
+    fn park(&mut self) {
+        // The rings lie in memory of the old user; the next one has mapped nothing yet.
+        self.config.forbid_dma();
+    }
+
     fn region(&self, region: Region) -> RegionInfo {
         let (size, mmap) = match region {
             Region::Config => (pci::CONFIG_LEN, false),

@@ -9,6 +9,7 @@ use vmig_model::{
     },
     arcs::State,
     crc::Table,
+    device::Region,
     error::Error, //
 };
 
@@ -238,4 +239,28 @@ fn without_scratch_memory_nothing_moves_and_nothing_is_lost() {
     assert_eq!(rig.status(at), 1);
     let expected: Vec<u8> = (1..=8).cycle().take(20).collect();
     assert_eq!(rig.ram().get(3, 20), expected);
+}
+
+#[test]
+fn what_is_kept_does_no_work_until_the_next_user_allows_it() {
+    let mut rig = Rig::new(FULL);
+    rig.enable(0, 16);
+    rig.poke(5, b"kept");
+    for pattern in 1..=3 {
+        rig.submit(0, descriptor(FILL, 0, MIB, pattern, 2 * MIB));
+    }
+    assert!(rig.step(), "one of them is under way");
+    rig.dut.close(true);
+    rig.dut.open().unwrap();
+    assert!(!rig.dut.ready() && !rig.step(), "nobody has asked for it");
+    let mut command = [0; 2];
+    rig.dut
+        .region_read(Region::Config, COMMAND, &mut command)
+        .unwrap();
+    assert_eq!(command, [2, 0], "Bus Master is off, and nothing else");
+    assert_eq!(rig.ram().get(5, 4), b"kept");
+    rig.config(COMMAND, &[6, 0]);
+    rig.work();
+    assert_eq!(rig.queue(0), (3, 3, 0));
+    assert_eq!(rig.ram().get(3 * MIB - 8, 8), 3_u64.to_le_bytes());
 }
