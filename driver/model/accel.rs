@@ -31,9 +31,18 @@
 //! | 2000 | MSI-X table | read, write | 16 bytes per vector: 0, but vector control, which is 1 |
 //! | 3000 | MSI-X pending bits | read | 0 |
 //!
+//! VERSION has a major number in its upper half, which changes when a driver written for the old number would
+//! not work, and a minor one in its lower half, which counts additions that such a driver need not know of.
+//! More bits of FEATURES may come with them: a driver ignores those that it does not know.
+//!
+//! COMMAND.1 (memory space) is kept, and gates nothing in the card: its registers and memory answer whoever
+//! reaches them. It is the VMM that has the BARs in the guest's address space or not.
+//!
 //! Resetting by CONTROL disables all queues, gives INTERRUPT and MASK their reset values and drops pending
-//! vectors. Config space, device memory and the MSI-X table stay. The reset of the function changes them as well: all is as in this
-//! sheet, and the memory is 0.
+//! vectors. Config space, device memory and the MSI-X table stay. The reset of the function changes them as
+//! well: all is as in this sheet, and the memory is 0. It is the VMM that resets the function
+//! (`VFIO_DEVICE_RESET`); there is no function level reset that a guest could ask for, so that CONTROL is the
+//! reset of a driver.
 //!
 //! A queue has an interrupt when it stops with an error, and when a descriptor that asks for it is done. With
 //! MSI-X on, vector n becomes pending when bit n of INTERRUPT without those of MASK goes from 0 to 1 (or is 1
@@ -41,11 +50,16 @@
 //! and is dropped when MSI-X is switched off. The table is only kept: it is the VMM that reads the messages
 //! and the masks of single vectors from it.
 //!
+//! While bit n of INTERRUPT is 1, no other message comes from queue n. A driver therefore clears the bit
+//! first, and reads HEAD then: what is done after that read sends a message of its own.
+//!
 //! # Work
 //!
-//! The queues work by turns, in pieces of at most 1 MiB, while Bus Master is 1. Once a write that disables a
-//! queue, resets or switches Bus Master off is done, the queue, the card, has done its last access to
-//! guest memory. Bus Master interrupts work only: it goes on where it was. In which order descriptors of
+//! The queues work by turns, in steps of at most 1 MiB and 256 descriptors, while Bus Master is 1. What a step
+//! does to HEAD, DONE, STATUS and INTERRUPT is seen at its end, all at once: the status of a descriptor is in
+//! memory up to 256 descriptors or 1 MiB of work earlier, and HEAD is up to date when INTERRUPT is read as 1.
+//! Once a write that disables a queue, resets or switches Bus Master off is done, the queue, the card, has done
+//! its last access to guest memory. Bus Master interrupts work only: it goes on where it was. In which order descriptors of
 //! different queues are done, and when a piece of data arrives, is not defined.
 //!
 //! # State records

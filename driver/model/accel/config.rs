@@ -9,7 +9,7 @@
 //! |---|---|---|---|
 //! | 00 | vendor ID | 1234 | - |
 //! | 02 | device ID | 4d47 | - |
-//! | 04 | COMMAND | 0000 | 0006: memory space, Bus Master |
+//! | 04 | COMMAND | 0000 | 0006: memory space (kept only), Bus Master |
 //! | 06 | STATUS | 0010 | - |
 //! | 08 | revision | 01 | - |
 //! | 09 | class | 120000 | - |

@@ -36,6 +36,9 @@
 //! | 08 | the ranges of copy within overlap |
 //! | 09 | guest memory: the IOVA is not mapped, or not for this |
 //! | 0a | no memory for the device memory |
+//!
+//! 02 to 08 are found before any data is moved; of several that apply the lowest is told. 09 and 0a come with
+//! the data, piece by piece, a piece's source before its destination.
 
 /// Length of a descriptor.
 pub const LEN: usize = 32;

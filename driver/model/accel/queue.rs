@@ -20,6 +20,10 @@
 //! descriptor cannot name another one, no ring loops. A TAIL that lies behind asks for the rest of the ring as
 //! well; it does not take back a descriptor that was read.
 //!
+//! A driver puts descriptors into the ring first, and orders these writes before that of TAIL. All 32 bytes of
+//! a descriptor are read, result and status as well. To see what is done a driver reads HEAD, or the status of
+//! a descriptor, and orders that before it reads result and data.
+//!
 //! Enabling sets HEAD, TAIL, DONE and STATUS to 0, and so does disabling. SIZE must be a power of two from
 //! 2 to 4096, and the ring must not wrap around. A descriptor is read once, when its turn comes.
 //!
@@ -27,8 +31,9 @@
 //!
 //! An error stops the queue: STATUS tells which, HEAD stays at the descriptor, whose status tells it as well
 //! if it is the descriptor's error, and the queue has an interrupt. Data may have been written in part. The
-//! queue does nothing more until it is disabled and enabled again. Errors of the queue, beside those of
-//! descriptors:
+//! queue does nothing more until it is disabled and enabled again. The first error stays: when a bad TAIL is
+//! written while a descriptor is being done, STATUS tells that, even if the descriptor fails as well. Errors of
+//! the queue, beside those of descriptors:
 //!
 //! | STATUS | meaning |
 //! |---|---|
