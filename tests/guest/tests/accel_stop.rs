@@ -9,7 +9,7 @@ use std::thread::sleep;
 use guest::accel::{self, Descriptor, Queue, DONE};
 use guest::wait::{self, QUIET, SOON};
 use guest::{pci, Event, Mdev, Test, Type};
-use vmig_vfio::{uapi, Attach, Device, IovaRange, Memory, State};
+use vmig_vfio::{uapi, Attach, Device, DmaMapping, IovaRange, Memory, State};
 
 /// Size of the device memory.
 const SIZE: u64 = 16 << 20;
@@ -37,14 +37,44 @@ fn device_memory(device: &Device) -> Vec<u8> {
 /// How many descriptors are many.
 const MANY: u64 = 10;
 
-/// Asks for much: more than is done between two calls.
+/// Guest memory that work is seen in.
+fn guest_memory(device: &Device) -> DmaMapping {
+    let memory = Memory::anonymous(GUEST_SIZE as usize).unwrap();
+    device.dma_map(GUEST, memory).unwrap()
+}
+
+fn contents(guest: &DmaMapping) -> Vec<u8> {
+    let mut bytes = vec![0; GUEST_SIZE as usize];
+    guest.memory().read(0, &mut bytes).unwrap();
+    bytes
+}
+
+/// Asks for much: more than is done between two calls. Device memory is filled with a byte, again and again,
+/// and each time copied out.
 fn much(queue: &mut Queue<'_>) {
-    let descriptors: Vec<_> = (1..MANY)
-        .map(|i| Descriptor::fill(i, 0, SIZE as u32 / 2))
+    let descriptors: Vec<_> = (1..=MANY)
+        .flat_map(|i| {
+            let pattern = i * 0x0101_0101_0101_0101;
+            [
+                Descriptor::fill(pattern, 0, SIZE as u32 / 2),
+                Descriptor::copy_out(0, GUEST, GUEST_SIZE as u32),
+            ]
+        })
         .collect();
     queue.push(&descriptors);
-    queue.push(&[Descriptor::fill(MANY, 0, 8)]);
     queue.ring_doorbell();
+}
+
+/// Waits until some of it was copied out. Most of it is left then.
+fn begun(queue: &Queue<'_>, guest: &DmaMapping) {
+    let copied = || {
+        let mut byte = [0];
+        guest.memory().read(0, &mut byte).unwrap();
+        byte != [0]
+    };
+    assert!(wait::until(SOON, copied), "work does not begin");
+    let done = queue.register(accel::QUEUE_DONE);
+    assert!(u64::from(done) < 2 * MANY, "the test wants more to be left");
 }
 
 #[test]
@@ -53,11 +83,15 @@ fn work_ends_before_p2p_and_goes_on_after_it() {
     let mdev = card();
     let device = mdev.device();
     accel::enable(&device);
+    let guest = guest_memory(&device);
     let mut queue = open_queue(&device, 0);
     much(&mut queue);
-    let all = MANY as u32;
-    let began = || queue.register(accel::QUEUE_HEAD) > 0 || first_byte(&device) != 0;
-    assert!(wait::until(SOON, began));
+    let all = 2 * MANY as u32;
+    begun(&queue, &guest);
+    let seen = || {
+        let done = queue.register(accel::QUEUE_DONE);
+        (done, device_memory(&device), contents(&guest))
+    };
     for state in [
         State::RunningP2p,
         State::Stop,
@@ -65,9 +99,9 @@ fn work_ends_before_p2p_and_goes_on_after_it() {
         State::StopCopy,
     ] {
         device.set_state(state).unwrap();
-        let before = (queue.register(accel::QUEUE_DONE), device_memory(&device));
+        let before = seen();
         sleep(QUIET);
-        let after = (queue.register(accel::QUEUE_DONE), device_memory(&device));
+        let after = seen();
         assert!(before == after, "{state}: nothing changes");
         assert!(before.0 < all, "the test wants more to be left");
         device.set_state(State::Running).unwrap();
@@ -79,6 +113,7 @@ fn work_ends_before_p2p_and_goes_on_after_it() {
         "none lost, none done twice"
     );
     assert_eq!(u64::from(first_byte(&device)), MANY);
+    assert!(contents(&guest).iter().all(|byte| u64::from(*byte) == MANY));
     // A doorbell that is rung while nothing may begin is heard afterwards.
     device.set_state(State::RunningP2p).unwrap();
     queue.push(&[Descriptor::fill(99, 0, 8)]);
@@ -103,35 +138,78 @@ fn who_forbids_work_sees_none_afterwards() {
     let mdev = card();
     let device = mdev.device();
     accel::enable(&device);
+    let guest = guest_memory(&device);
     let mut queue = open_queue(&device, 1);
     let registers = device.region(accel::REGISTERS).unwrap();
-    let quiet = |what: &str| {
-        let before = device_memory(&device);
-        sleep(QUIET);
-        assert!(device_memory(&device) == before, "{what}");
+    // Work that is under way when it is forbidden, and has much before it.
+    let at_work = |queue: &mut Queue<'_>| {
+        queue.restart();
+        guest.memory().write(0, &[0]).unwrap();
+        much(queue);
+        begun(queue, &guest);
     };
-    much(&mut queue);
+    let quiet = |what: &str| {
+        // At once: what is written after the ban must not pass for work done before it.
+        let before = (contents(&guest), device_memory(&device));
+        sleep(QUIET);
+        let after = (contents(&guest), device_memory(&device));
+        assert!(before == after, "{what}");
+    };
+    at_work(&mut queue);
     pci::config(&device).write_u16(pci::COMMAND, 0).unwrap();
     quiet("Bus Master is off");
+    let left = queue.register(accel::QUEUE_DONE) < 2 * MANY as u32;
+    assert!(left, "the test wants more to be left");
     accel::enable(&device);
+    at_work(&mut queue);
     queue.set_register(accel::QUEUE_CONTROL, 0);
     quiet("the queue is disabled");
-    queue.restart();
-    much(&mut queue);
+    at_work(&mut queue);
     registers.write_u32(accel::CONTROL, 1).unwrap();
     quiet("the card was reset by its register");
-    queue.restart();
-    much(&mut queue);
+    at_work(&mut queue);
     device.reset().unwrap();
-    assert!(
-        device_memory(&device).iter().all(|byte| *byte == 0),
-        "reset clears memory"
-    );
+    let clear = device_memory(&device).iter().all(|byte| *byte == 0);
+    assert!(clear, "reset clears memory");
     quiet("the function was reset");
     // And the last close does not wait for what was asked for.
     accel::enable(&device);
-    queue.restart();
+    at_work(&mut queue);
+}
+
+#[test]
+fn what_is_kept_waits_for_the_next_user() {
+    let _test = Test::begin();
+    let mdev = card();
+    mdev.keep(true);
+    let device = mdev.device();
+    accel::enable(&device);
+    let guest = guest_memory(&device);
+    let mut queue = open_queue(&device, 0);
     much(&mut queue);
+    begun(&queue, &guest);
+    // So that what goes away with the user is not missed before it is gone.
+    device.set_state(State::RunningP2p).unwrap();
+    drop((queue, guest));
+    drop(device);
+    // The same rings, asked for by nobody yet, and where they are there is nothing.
+    let device = mdev.device();
+    let command = pci::config(&device).read_u16(pci::COMMAND).unwrap();
+    assert_eq!(command & pci::COMMAND_MASTER, 0);
+    let registers = device.region(accel::REGISTERS).unwrap();
+    let seen = || {
+        let at = accel::queue(0);
+        let get = |register| registers.read_u32(at + register).unwrap();
+        let state = [accel::QUEUE_STATUS, accel::QUEUE_HEAD, accel::QUEUE_TAIL].map(get);
+        (state, device_memory(&device))
+    };
+    let before = seen();
+    sleep(QUIET);
+    assert!(seen() == before, "no work that nobody asked for");
+    let ([status, head, tail], memory) = before;
+    assert_eq!(status, 0, "the queue has met no error");
+    assert_ne!(head, tail, "work is left");
+    assert_ne!(memory[0], 0, "contents are kept");
 }
 
 #[test]
