@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use guest::accel::{self, Descriptor, Queue};
 use guest::wait::{self, SOON};
 use guest::{sysfs, Test, Type};
-use vmig_vfio::{Attach, Device, Errno};
+use vmig_vfio::{Attach, Device, Errno, IovaRange, Memory};
 
 const MIB: usize = 1 << 20;
 const PAGE: u64 = 4096;
@@ -128,6 +128,62 @@ fn at_the_limit_of_the_opener_there_is_no_memory() {
         assert_eq!(region.read::<1>(0).unwrap(), [0]);
         drop(mapping);
     }
+}
+
+#[test]
+fn at_the_limit_the_log_gives_up_exactness_and_nobody_is_killed() {
+    const GUEST: u64 = 0x1_0000_0000;
+    /// One page in so many bytes is written, so that each needs a bitmap of its own.
+    const STRIDE: u64 = 4096 * PAGE;
+    const SPREAD: u64 = 256;
+    let _test = Test::begin();
+    let cgroup = Cgroup::new("logged");
+    let mdev = Type::default_parent("accel-var").new_device_with("memory-mb=64 num-queues=1");
+    let device = cgroup.within(|| mdev.device());
+    accel::enable(&device);
+    let mut queue = Queue::enable(&device, 0, 0x10_0000, 16);
+    let guests: Vec<_> = (0..SPREAD)
+        .map(|i| {
+            let memory = Memory::anonymous(PAGE as usize).unwrap();
+            device.dma_map(GUEST + i * STRIDE, memory).unwrap()
+        })
+        .collect();
+    let logged = IovaRange {
+        iova: GUEST,
+        length: SPREAD * STRIDE,
+    };
+    device.dma_logging_start(PAGE, &[logged]).unwrap();
+    cgroup.set_max("8M");
+    write_until_full(&device);
+    for (i, guest) in (0..).zip(&guests) {
+        queue.run(&[Descriptor::copy_out(0, GUEST + i * STRIDE, 64)]);
+        let mut bytes = [0; 64];
+        guest.memory().read(0, &mut bytes).unwrap();
+        assert_eq!(
+            bytes, [0xa5; 64],
+            "what is not logged exactly is written all the same"
+        );
+    }
+    assert_eq!(cgroup.events("oom_kill"), 0, "nobody is killed for it");
+    // A page that was never written counts as written, as all others do, time and again.
+    let never = IovaRange {
+        iova: GUEST + PAGE,
+        length: PAGE,
+    };
+    for range in [
+        never,
+        never,
+        IovaRange {
+            iova: GUEST,
+            ..never
+        },
+    ] {
+        let mut bitmap = [0];
+        device.dma_logging_report(range, PAGE, &mut bitmap).unwrap();
+        assert_eq!(bitmap, [1]);
+    }
+    device.dma_logging_stop().unwrap();
+    cgroup.set_max("max");
 }
 
 #[test]
