@@ -4,7 +4,7 @@
 //! descriptor is done once, in its order: what the queues did is what a simulation did, byte by byte.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::RwLock;
 use std::thread;
 use std::time::Duration;
@@ -28,13 +28,61 @@ const RING: u32 = 16;
 const WINDOW: usize = 256 << 10;
 /// Bytes of guest memory, likewise. This program copies them byte by byte.
 const HOST: usize = 32 << 10;
-/// Most bytes of a descriptor: a ring of them is about a step, so that many are cut somewhere.
+/// Most bytes of a descriptor.
 const LONGEST: u64 = WINDOW as u64 / 2;
+
+/// The queues that are asked for more at a time than a step does, 1 MiB: their descriptors are carried
+/// half done. These windows stand behind the others.
+const LONG_QUEUES: [u64; 2] = [3, 7];
+const LONG_WINDOW: usize = 2 << 20;
+const LONG_BASE: u64 = QUEUES * WINDOW as u64;
 
 /// Guest memory: a page of ring for each queue, then the windows.
 const GUEST: u64 = 0x1_0000_0000;
 const RINGS_SIZE: usize = QUEUES as usize * 4096;
 const GUEST_SIZE: usize = RINGS_SIZE + QUEUES as usize * HOST;
+
+/// Tag of the record of a queue, and where in its payload it says whether a descriptor is half done: behind
+/// the number of the queue.
+const QUEUE_RECORD: u16 = 0x0210;
+const HEAD_AT: usize = 15;
+const TAIL_AT: usize = 19;
+const ACTIVE_AT: usize = 27;
+
+/// Where the device memory of a queue is, and its size.
+fn window(number: u64) -> (u64, usize) {
+    match LONG_QUEUES.iter().position(|long| *long == number) {
+        Some(i) => (LONG_BASE + (i * LONG_WINDOW) as u64, LONG_WINDOW),
+        None => (number * WINDOW as u64, WINDOW),
+    }
+}
+
+/// How much work was carried: moves with work left in a queue, and moves with a descriptor half done.
+#[derive(Default)]
+struct Carried {
+    waiting: AtomicU32,
+    half_done: AtomicU32,
+}
+
+impl Carried {
+    fn count(&self, bytes: &[u8]) {
+        let (mut waiting, mut half_done) = (false, false);
+        let mut rest = &bytes[stream::HEADER..];
+        while let [t0, t1, _, _, l0, l1, l2, l3, after @ ..] = rest {
+            let len = u32::from_le_bytes([*l0, *l1, *l2, *l3]) as usize;
+            let payload = &after[..len];
+            if u16::from_le_bytes([*t0, *t1]) == QUEUE_RECORD {
+                let word = |at: usize| &payload[at..at + 4];
+                waiting |= word(HEAD_AT) != word(TAIL_AT);
+                half_done |= payload[ACTIVE_AT] == 1;
+            }
+            // The checksum; whoever loads the stream looks at it.
+            rest = &after[len + 4..];
+        }
+        self.waiting.fetch_add(waiting.into(), Ordering::SeqCst);
+        self.half_done.fetch_add(half_done.into(), Ordering::SeqCst);
+    }
+}
 
 /// Numbers that look like chance, the same for the same seed.
 struct Dice(u64);
@@ -83,10 +131,10 @@ impl Machine {
     }
 
     fn card(&self, number: u64) -> Vec<u8> {
-        let mut bytes = vec![0; WINDOW];
+        let (at, len) = window(number);
+        let mut bytes = vec![0; len];
         let memory = self.device.region(accel::MEMORY).unwrap();
-        let at = number * WINDOW as u64;
-        assert_eq!(memory.read_at(at, &mut bytes).unwrap(), WINDOW);
+        assert_eq!(memory.read_at(at, &mut bytes).unwrap(), len);
         bytes
     }
 
@@ -113,10 +161,10 @@ struct Lane {
 impl Lane {
     fn new(machine: &Machine, number: u64, seed: u64) -> Self {
         let mut dice = Dice(seed ^ (number + 1) << 32 | 1);
-        let (card, host) = (dice.bytes(WINDOW), dice.bytes(HOST));
+        let (at, len) = window(number);
+        let (card, host) = (dice.bytes(len), dice.bytes(HOST));
         let memory = machine.device.region(accel::MEMORY).unwrap();
-        let at = number * WINDOW as u64;
-        assert_eq!(memory.write_at(at, &card).unwrap(), WINDOW);
+        assert_eq!(memory.write_at(at, &card).unwrap(), len);
         let at = RINGS_SIZE + number as usize * HOST;
         machine.guest.memory().write(at, &host).unwrap();
         let base = GUEST + number * 4096;
@@ -138,6 +186,9 @@ impl Lane {
 
     /// A random descriptor, done to the simulation as well.
     fn next(&mut self) -> (Descriptor, Option<u32>) {
+        if LONG_QUEUES.contains(&self.number) {
+            return self.next_long();
+        }
         let (card, host) = (&mut self.card, &mut self.host);
         // Halves, so that copies within do not overlap.
         let half = WINDOW as u64 / 2;
@@ -155,7 +206,7 @@ impl Lane {
         let to = half + self.dice.below(half - len + 1);
         let away = self.dice.below(HOST as u64 - len.min(HOST as u64) + 1);
         let (there, here) = (from as usize, to as usize);
-        let base = self.number * WINDOW as u64;
+        let (base, _) = window(self.number);
         let guest = GUEST + (RINGS_SIZE + self.number as usize * HOST) as u64 + away;
         let host = host.iter_mut().skip(away as usize).take(n);
         match operation {
@@ -191,6 +242,24 @@ impl Lane {
         }
     }
 
+    /// The same for a queue with long ones, of 1 to 2 MiB: filled, or summed up.
+    fn next_long(&mut self) -> (Descriptor, Option<u32>) {
+        let len = (1 << 20) + self.dice.below(1 << 20);
+        let (base, _) = window(self.number);
+        let at = self.dice.below(LONG_WINDOW as u64 - len + 1);
+        let card = &mut self.card[at as usize..(at + len) as usize];
+        if self.dice.below(16) == 0 {
+            // Rarely: this program sums up bit by bit.
+            let sum = stream::checksum(card);
+            return (Descriptor::crc(base + at, len as u32), Some(sum));
+        }
+        let pattern = self.dice.next();
+        for chunk in card.chunks_mut(8) {
+            chunk.copy_from_slice(&pattern.to_le_bytes()[..chunk.len()]);
+        }
+        (Descriptor::fill(pattern, base + at, len as u32), None)
+    }
+
     /// Takes what is done, and asks for more as long as there is room, unless it is enough.
     fn turn(&mut self, machine: &Machine, enough: bool) {
         let memory = machine.guest.memory();
@@ -216,8 +285,13 @@ impl Lane {
             return;
         }
         let before = self.tail;
+        let room = match LONG_QUEUES.contains(&self.number) {
+            // Work for some steps, and never much more: the VM is slow.
+            true => 2,
+            false => RING as usize - 1,
+        };
         for _ in 0..self.dice.below(6) {
-            if self.open.len() + 1 == RING as usize {
+            if self.open.len() >= room {
                 break;
             }
             let (descriptor, sum) = self.next();
@@ -248,7 +322,7 @@ fn read(file: &DataFile, most: usize, stream: &mut Vec<u8>) {
 }
 
 /// Moves the device from `from`, which is at work, to `to`.
-fn migrate(current: &RwLock<usize>, machines: &[Machine; 2], dice: &mut Dice) {
+fn migrate(current: &RwLock<usize>, machines: &[Machine; 2], dice: &mut Dice, carried: &Carried) {
     let from = *current.read().unwrap();
     let (source, target) = (&machines[from], &machines[1 - from]);
     let mut bytes = Vec::new();
@@ -267,6 +341,7 @@ fn migrate(current: &RwLock<usize>, machines: &[Machine; 2], dice: &mut Dice) {
     let opened = source.device.set_state(State::StopCopy).unwrap();
     let file = file.or(opened).unwrap();
     read(&file, usize::MAX >> 1, &mut bytes);
+    carried.count(&bytes);
     let mut memory = vec![0; GUEST_SIZE];
     source.guest.memory().read(0, &mut memory).unwrap();
     target.guest.memory().write(0, &memory).unwrap();
@@ -295,6 +370,7 @@ fn eight_queues_survive_a_hundred_migrations() {
         .collect();
     let current = RwLock::new(0);
     let enough = AtomicBool::new(false);
+    let carried = Carried::default();
     let work = |mut lanes: Vec<Lane>| {
         loop {
             let last = enough.load(Ordering::SeqCst);
@@ -322,7 +398,7 @@ fn eight_queues_survive_a_hundred_migrations() {
         let mut dice = Dice(seed);
         for _ in 0..migrations {
             thread::sleep(Duration::from_micros(dice.below(20_000)));
-            migrate(&current, &machines, &mut dice);
+            migrate(&current, &machines, &mut dice, &carried);
         }
         enough.store(true, Ordering::SeqCst);
         threads
@@ -330,13 +406,23 @@ fn eight_queues_survive_a_hundred_migrations() {
             .flat_map(|thread| thread.join().unwrap())
             .collect()
     });
+    let (waiting, half_done) = (carried.waiting.into_inner(), carried.half_done.into_inner());
+    println!(
+        "{migrations} moves, {waiting} with work left, {half_done} with a descriptor half done"
+    );
+    assert!(waiting > 0, "only idle queues were moved");
+    assert!(half_done > 0, "no descriptor was carried half done");
     let machine = &machines[*current.read().unwrap()];
     for lane in &done {
         let number = lane.number;
         let count = machine.register(queue(number) + accel::QUEUE_DONE);
         println!("queue {number}: {count} descriptors");
         assert_eq!(count, lane.submitted, "queue {number}: lost or done twice");
-        assert!(count > migrations, "queue {number} was at work");
+        let least = match LONG_QUEUES.contains(&number) {
+            true => 1,
+            false => migrations,
+        };
+        assert!(count > least, "queue {number} was at work");
         assert!(
             machine.card(number) == lane.card,
             "device memory of {number}"
