@@ -37,6 +37,12 @@ const THOROUGH: Patience = Patience {
     ..Patience::USUAL
 };
 
+/// For clients, which are emulators in an emulator: a test may take ten minutes without a word.
+const CLIENTS: Patience = Patience {
+    total: Duration::from_secs(60 * 60),
+    silence: Duration::from_secs(11 * 60),
+};
+
 /// All that a VM is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -107,7 +113,11 @@ impl Parts {
             counted: true,
             leaks: self.kernel.flavor.finds_leaks(),
         };
-        let run = self.run(paths, words, &wanted, Patience::USUAL, screen)?;
+        let patience = match client::needed_by(&wanted.suites).is_empty() {
+            true => Patience::USUAL,
+            false => CLIENTS,
+        };
+        let run = self.run(paths, words, &wanted, patience, screen)?;
         Ok(run.explained())
     }
 
