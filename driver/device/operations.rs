@@ -105,6 +105,7 @@ impl Operations for Card {
         state.req.clear();
         let keep = state.keep;
         state.engine.close(keep);
+        state.engine.park();
         device.settle(&mut state);
         let section = core::mem::replace(&mut state.v1, v1::Region::new());
         let guard = state.open.take();

@@ -156,19 +156,22 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         judged.map_err(|violation| self.refuse(Refusal::Constraint(violation)))
     }
 
-    /// Last close: ends the session and scrubs the device, unless `keep`; then it only does no work of its
-    /// own until the next user allows it ([`Device::park`]). What was in `RESUMING` or `ERROR` is scrubbed
-    /// always. The refusal stays.
+    /// Last close: ends the session and scrubs the device, unless `keep`. What was in `RESUMING` or
+    /// `ERROR` is scrubbed always. The refusal stays.
     pub fn close(&mut self, keep: bool) {
         let whole = !matches!(self.state, State::Resuming | State::Error);
         self.end_session();
         self.state = State::Running;
         self.reinit = false;
-        if keep && whole {
-            self.device.park();
-        } else {
+        if !(keep && whole) {
             self.device.reset();
         }
+    }
+
+    /// After the last close, where the next user is somebody else: the device does no work of its own
+    /// until that one allows it ([`Device::park`]).
+    pub fn park(&mut self) {
+        self.device.park();
     }
 
     /// `VFIO_DEVICE_RESET`: the device is new, the state `RUNNING`, the session over. Works in every

@@ -145,6 +145,8 @@ fn at_the_limit_the_log_gives_up_exactness_and_nobody_is_killed() {
     let guests: Vec<_> = (0..SPREAD)
         .map(|i| {
             let memory = Memory::anonymous(PAGE as usize).unwrap();
+            // There, with its page table, before the limit is: both would be charged to the cgroup.
+            memory.write(0, &[0; PAGE as usize]).unwrap();
             device.dma_map(GUEST + i * STRIDE, memory).unwrap()
         })
         .collect();

@@ -251,6 +251,8 @@ fn what_is_kept_does_no_work_until_the_next_user_allows_it() {
     }
     assert!(rig.step(), "one of them is under way");
     rig.dut.close(true);
+    assert!(rig.dut.ready(), "the same user may come back to it");
+    rig.dut.park();
     rig.dut.open().unwrap();
     assert!(!rig.dut.ready() && !rig.step(), "nobody has asked for it");
     let mut command = [0; 2];
