@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod killed;
 mod live;
 mod refused;
 
