@@ -77,7 +77,11 @@ impl Flavor {
     pub(crate) fn apart(self) -> &'static [&'static [&'static str]] {
         match self {
             // `mtty` loads another driver, the others need clients.
-            Self::Plain => &[&["qemu"], &["qemu_guest", "qemu_user"], &[mtty::SUITE]],
+            Self::Plain => &[
+                &["mdevctl", "qemu"],
+                &["qemu_guest", "qemu_user"],
+                &[mtty::SUITE],
+            ],
             // A long one: so that the processors have about as much to do.
             Self::Debug => &[&["conform"]],
         }
@@ -93,6 +97,7 @@ impl Flavor {
                     "breaks the module on purpose, to try the suite and not the module",
                 ),
                 (mtty::SUITE, "uses memory that it has freed"),
+                ("mdevctl", NO_CLIENTS),
                 ("qemu", NO_CLIENTS),
                 ("qemu_guest", NO_CLIENTS),
                 ("qemu_user", NO_CLIENTS),
