@@ -2,7 +2,8 @@
 
 //! Guests that use their cards while they are migrated: there, back, and there again.
 //!
-//! The guest runs Linux, and its program keeps the queues of an accelerator busy and checks each result.
+//! The guest runs Linux. Its own serial driver sends numbered lines through each port of a card and
+//! reads them back; its program keeps the queues of an accelerator busy and checks each result.
 
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// How often a guest is migrated.
 const LEGS: usize = 3;
 
-/// Batches of a queue, before the journey and after each leg.
+/// Lines through a port, and batches of a queue, before the journey and after each leg.
+const LINES: u64 = 20;
 const BATCHES: u64 = 10;
 
 /// How a QEMU attaches a device: all that differs between the journeys.
@@ -26,6 +28,13 @@ struct Rider {
 }
 
 impl Rider {
+    fn qemu_10() -> Self {
+        Self {
+            client: Client::enter("trixie"),
+            attach: Attach::Group,
+        }
+    }
+
     fn qemu_11() -> Self {
         Self {
             client: Client::enter("backports"),
@@ -89,6 +98,41 @@ fn assert_clean(counts: &Counts) {
     }
 }
 
+/// Numbered lines through both ports of a card, while the guest travels.
+fn lines(rider: &Rider, list: &str, chip: &str) {
+    let ty = Type::default_parent("serial-var");
+    let cards = [list, list].map(|list| ty.new_device_with(list));
+    let found = [format!("ttyS1 {chip}"), format!("ttyS2 {chip}")];
+    let seen = |machine: &mut Machine| {
+        let log = machine.ask("log");
+        let chips = log
+            .iter()
+            .filter(|line| line.ends_with(&format!(" is a {chip}")));
+        assert_eq!(chips.count(), 2, "{log:?}");
+    };
+
+    let mut machine = rider.board(&cards[0]);
+    assert_eq!(machine.ask("serial 2"), found);
+    seen(&mut machine);
+    let mut at = goes_on(&mut machine, "ttyS", &[0, 0], LINES);
+    for leg in 1..=LEGS {
+        machine = rider.travel(machine, &cards[leg % 2]);
+        at = goes_on(&mut machine, "ttyS", &at, LINES);
+    }
+
+    machine.ask("quiet");
+    let (report, all_back) = machine.report_until("ttyS", |report| {
+        let back = |port: &Counts| port.get("sent") == port.get("received");
+        report.iter().all(back)
+    });
+    assert!(all_back, "bytes are missing: {report:?}");
+    report.iter().for_each(assert_clean);
+    // The driver looks at the chips of this card, too.
+    assert_eq!(machine.ask("again"), found);
+    seen(&mut machine);
+    goes_on(&mut machine, "ttyS", &[0, 0], LINES);
+}
+
 /// Work for all queues, while the guest travels.
 fn work(rider: &Rider, list: &str, described: &str, queues: usize) {
     let ty = Type::default_parent("accel-var");
@@ -106,6 +150,19 @@ fn work(rider: &Rider, list: &str, described: &str, queues: usize) {
         described.ends_with("checksum=on"),
         "{sums} checksums"
     );
+}
+
+#[test]
+fn a_16750_keeps_every_line_in_qemu_10() {
+    let _test = Test::begin_within(LIMIT);
+    let list = "ports=2 fifo-size=64 auto-flow=on";
+    lines(&Rider::qemu_10(), list, "TI16750");
+}
+
+#[test]
+fn a_16550a_keeps_every_line_in_qemu_11() {
+    let _test = Test::begin_within(LIMIT);
+    lines(&Rider::qemu_11(), "ports=2", "16550A");
 }
 
 #[test]

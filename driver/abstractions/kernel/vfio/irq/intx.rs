@@ -93,6 +93,15 @@ impl Intx {
         line.update();
     }
 
+    /// Signals once, as if the line had been up for a moment; nothing happens if it is disabled or
+    /// masked, for then the user has been signalled.
+    pub fn pulse(&self) {
+        let mut line = self.line.lock();
+        let level = core::mem::replace(&mut line.level, true);
+        line.update();
+        line.level = level;
+    }
+
     /// Disables the line and forgets all eventfds; the level stays.
     pub fn clear(&self) {
         let _setup = self.setup.lock();
