@@ -48,7 +48,6 @@ use kernel_vfio::{
 #[cfg(not(vmig_faults))]
 use vmig_model::engine::Engine;
 use vmig_model::{
-    arcs,
     crc::Crc32c,
     device::Device as _,
     engine::buffer_len,
@@ -110,8 +109,6 @@ struct State {
     vectors: Vectors,
     /// The request to give the device back.
     req: Trigger,
-    /// A state is being loaded, or was and has not run yet.
-    loaded: bool,
 }
 
 /// Memory that the engine encodes and decodes in.
@@ -156,7 +153,6 @@ impl Card {
                 holds: 0,
                 vectors: Vectors::new(),
                 req: Trigger::new(),
-                loaded: false,
             };
             Ok(try_pin_init!(Self {
                 state <- new_mutex!(state, "vmig::Card"),
@@ -173,15 +169,8 @@ impl Card {
     /// Passes on what the engine has to tell: interrupts, news for those who poll, and work.
     fn settle(&self, state: &mut State) {
         self.intx.set_level(state.engine.intx());
-        match state.engine.state() {
-            arcs::State::Resuming => state.loaded = true,
-            // The VMM may have moved a pin that was up at the source, and know nothing of the answer that
-            // it waits for (QEMU 7.2 to 11): only a signal lets it take the pin down again.
-            arcs::State::Running | arcs::State::RunningP2p if state.loaded => {
-                state.loaded = false;
-                self.intx.pulse();
-            }
-            _ => {}
+        if state.engine.take_started() {
+            self.intx.pulse();
         }
         let pending = state.engine.msi_pending();
         if pending != 0 {

@@ -106,7 +106,6 @@ impl Operations for Card {
         let keep = state.keep;
         state.engine.close(keep);
         state.engine.park();
-        state.loaded = false;
         device.settle(&mut state);
         let section = core::mem::replace(&mut state.v1, v1::Region::new());
         let guard = state.open.take();
@@ -223,7 +222,6 @@ impl Operations for Card {
     fn reset(device: &Device<Self, Open>) -> Result {
         let mut state = device.lock_idle()?;
         state.engine.reset();
-        state.loaded = false;
         device.settle(&mut state);
         Ok(())
     }

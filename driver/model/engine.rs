@@ -18,8 +18,8 @@
 //!   session is harmless ([`Error::Ended`]).
 //!
 //! What the engine does not do: lock, allocate, wait, copy user memory, signal. It is called under
-//! one lock of the driver's. After each call the driver delivers what [`Engine::intx`] and
-//! [`Engine::msi_pending`] say.
+//! one lock of the driver's. After each call the driver delivers what [`Engine::intx`],
+//! [`Engine::take_started`] and [`Engine::msi_pending`] say.
 
 mod access;
 mod load;
@@ -108,6 +108,10 @@ pub struct Engine<D: Device, B, C = Table> {
     reinit: bool,
     /// No step begins.
     held: bool,
+    /// A state was loaded, and has not run yet.
+    loaded: bool,
+    /// A loaded state began to run, and the driver does not know yet.
+    started: bool,
     crc: PhantomData<fn() -> C>,
 }
 
@@ -133,6 +137,8 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
             refusal: None,
             reinit: false,
             held: false,
+            loaded: false,
+            started: false,
             crc: PhantomData,
         }
     }
@@ -149,8 +155,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     ///
     /// [`Error::Refused`] with `Class::Constraint`; the refusal names the constraint.
     pub fn open(&mut self) -> Result<(), Error> {
-        self.end_session();
-        self.state = State::Running;
+        self.restart();
         self.refusal = None;
         let judged = self.device.values().check(self.device.ty());
         judged.map_err(|violation| self.refuse(Refusal::Constraint(violation)))
@@ -160,8 +165,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     /// `ERROR` is scrubbed always. The refusal stays.
     pub fn close(&mut self, keep: bool) {
         let whole = !matches!(self.state, State::Resuming | State::Error);
-        self.end_session();
-        self.state = State::Running;
+        self.restart();
         self.reinit = false;
         if !(keep && whole) {
             self.device.reset();
@@ -177,9 +181,14 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
     /// `VFIO_DEVICE_RESET`: the device is new, the state `RUNNING`, the session over. Works in every
     /// state; the refusal stays.
     pub fn reset(&mut self) {
+        self.restart();
+        self.device.reset();
+    }
+
+    fn restart(&mut self) {
         self.end_session();
         self.state = State::Running;
-        self.device.reset();
+        (self.loaded, self.started) = (false, false);
     }
 
     /// State of migration.
@@ -230,6 +239,7 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
             Effect::Load => {
                 self.apply()?;
                 self.end_session();
+                self.loaded = true;
                 None
             }
             Effect::End => {
@@ -238,6 +248,9 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
             }
         };
         self.state = next;
+        if next.is_running() {
+            self.started |= core::mem::take(&mut self.loaded);
+        }
         Ok(opened)
     }
 

@@ -130,6 +130,15 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         self.state.is_running() && self.device.intx()
     }
 
+    /// Whether a state that was loaded began to run since the last call. INTx is then signalled once,
+    /// whatever its level.
+    ///
+    /// A VMM may have moved a pin that was up at the source, and know nothing of the answer that it
+    /// waits for (QEMU 7.2 to 11): only a signal lets it take the pin down again.
+    pub fn take_started(&mut self) -> bool {
+        core::mem::take(&mut self.started)
+    }
+
     /// MSI or MSI-X vectors to deliver, one bit each; none outside the running states. A vector stays
     /// pending until [`Engine::msi_delivered`].
     pub fn msi_pending(&self) -> u32 {

@@ -57,6 +57,44 @@ fn usable() -> impl Iterator<Item = State> {
 }
 
 #[test]
+fn a_loaded_state_that_begins_to_run_is_told_once() {
+    for to in [State::RunningP2p, State::Running, State::PreCopy] {
+        let mut dut = dut_in(State::Resuming);
+        assert!(!dut.take_started());
+        for way in [State::Stop, State::StopCopy, State::Stop] {
+            dut.set_state(way).unwrap();
+            assert!(!dut.take_started(), "{way:?}");
+        }
+        dut.set_state(to).unwrap();
+        assert!(dut.take_started() && !dut.take_started(), "{to:?}");
+        for way in [State::Running, State::Stop, State::Running] {
+            dut.set_state(way).unwrap();
+            assert!(!dut.take_started(), "{way:?} after {to:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_told_of_a_loaded_state_that_is_gone() {
+    let gone: [fn(&mut Dut); 3] = [
+        |dut| dut.reset(),
+        |dut| dut.close(true),
+        |dut| dut.close(false),
+    ];
+    for end in gone {
+        for state in [State::Stop, State::Running] {
+            let mut dut = dut_in(State::Resuming);
+            dut.set_state(state).unwrap();
+            end(&mut dut);
+            for way in [State::Stop, State::Running] {
+                dut.set_state(way).unwrap();
+                assert!(!dut.take_started());
+            }
+        }
+    }
+}
+
+#[test]
 fn all_pairs() {
     for from in usable() {
         for to in State::ALL {

@@ -189,6 +189,9 @@ impl<'a, D: Device> Session<'a, D> {
 
     /// Passes on what the engine has to tell: interrupts.
     pub(crate) fn settle(&mut self) {
+        if self.engine.take_started() {
+            self.irqs.set_level(true);
+        }
         self.irqs.set_level(self.engine.intx());
         let pending = self.engine.msi_pending();
         if pending != 0 {

@@ -53,8 +53,6 @@ pub(crate) struct Model {
     line: Line,
     msi: bool,
     messages: u64,
-    /// A state is being loaded, or was and has not run yet.
-    loaded: bool,
 }
 
 impl Model {
@@ -80,7 +78,6 @@ impl Model {
             line: Line::default(),
             msi: false,
             messages: 0,
-            loaded: false,
         }
     }
 
@@ -88,16 +85,10 @@ impl Model {
     fn settle(&mut self) {
         self.line.level = self.engine.intx();
         self.line.update();
-        match self.engine.state() {
-            State::Resuming => self.loaded = true,
-            State::Running | State::RunningP2p if self.loaded => {
-                self.loaded = false;
-                // Whatever the card asks for, its user is told once.
-                self.line.level = true;
-                self.line.update();
-                self.line.level = self.engine.intx();
-            }
-            _ => {}
+        if self.engine.take_started() {
+            self.line.level = true;
+            self.line.update();
+            self.line.level = self.engine.intx();
         }
         let pending = self.engine.msi_pending();
         if self.msi && pending & 1 != 0 {
@@ -122,7 +113,6 @@ impl Model {
             }
             Op::Close => {
                 self.engine.close(self.keep);
-                self.loaded = false;
                 self.open = false;
                 self.logging = false;
                 self.msi = false;
@@ -144,7 +134,6 @@ impl Model {
             }
             Op::Reset => {
                 self.engine.reset();
-                self.loaded = false;
                 Ok(Value::Nothing)
             }
             Op::PrecopyInfoV2 => {
