@@ -13,9 +13,16 @@ use crate::{kernel, Mdev};
 /// How long one statement may take. Those that try a lot stop after half of it.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Bad streams of a kind that a statement tries where all would take too long: on the debug kernel, and
-/// on types that are another one with fewer values.
-pub const FEW_TRIES: usize = 64;
+/// Bad streams of a kind that a statement tries where all would take too long.
+const FEW_TRIES: usize = 64;
+
+/// [`Options::tries`] for types that are another one with fewer values.
+pub fn few_tries() -> usize {
+    match kernel::is_debug() {
+        true => FEW_TRIES / 4,
+        false => FEW_TRIES,
+    }
+}
 
 /// Options to check everything that can be checked on `mdev`. `reconfigure` is a shell command that
 /// makes it reconfigure itself.

@@ -75,7 +75,7 @@ fn check(protocol: Protocol, kind: &str, attach: Attach) -> (usize, usize) {
     let script = format!("echo {value} >{}", file.display());
     let mut options = conform::options(&mdev, attach, Some(&script));
     if !kind.ends_with("-var") {
-        options.tries = options.tries.min(conform::FEW_TRIES);
+        options.tries = conform::few_tries();
     }
     let reports = conform::run(&options, &statements);
     for report in &reports {

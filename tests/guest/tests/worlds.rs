@@ -14,7 +14,7 @@ use guest::accel::{self, Descriptor, Queue};
 use guest::contents::{assert_contents, fill, LIST};
 use guest::uart::{DATA, FCR, LCR, LCR_8N1, LSR, LSR_DR};
 use guest::wait::{self, SOON};
-use guest::{kernel, stream, uuid, Mdev, Parent, Port, Test, Type};
+use guest::{stream, uuid, Mdev, Parent, Port, Test, Type};
 use nix::sys::memfd::{memfd_create, MFdFlags};
 use vmig_vfio::{DataFile, Errno, Memory, State};
 use vmig_vfio_user::client::{Client, Remote};
@@ -22,9 +22,6 @@ use vmig_vfio_user::message::DmaMap;
 
 const PROGRAM: &str = "/bin/vmig-serial";
 const ACCEL: &str = "/bin/vmig-accel";
-
-/// How long a program may be checked.
-const CONFORMING: Duration = Duration::from_secs(200);
 
 /// How long work may take.
 const LONG: Duration = Duration::from_secs(40);
@@ -498,43 +495,6 @@ fn work_in_flight_from_program_to_kernel() {
         let memory = device.region(accel::MEMORY).expect("memory");
         assert_work(|at, out| assert_eq!(memory.read_at(at, out).unwrap(), out.len()));
     }
-}
-
-/// Checks a program with the conformance suite; what comes out is what the page says.
-#[track_caller]
-fn assert_conforms(path: &str, words: &[&str]) {
-    let _test = Test::begin_within(match kernel::is_debug() {
-        true => CONFORMING * kernel::SLOWER,
-        false => CONFORMING,
-    });
-    let program = Program::start_of(path, words);
-    let device = program.device();
-    let words = [
-        "conform",
-        &device,
-        "--destructive",
-        "--protocol=v2",
-        "--tries=16",
-        "-o",
-        "json",
-    ];
-    let said = vmig(0, &words).0;
-    let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
-    let (ok, skip) = (&said["summary"]["ok"], &said["summary"]["skip"]);
-    let name = path.rsplit('/').next().unwrap();
-    let row = format!("| `{name}` | {ok} ok, {skip} skipped |");
-    let page = include_str!("../../CONFORMANCE.md");
-    assert!(page.contains(&row), "{said:#}");
-}
-
-#[test]
-fn the_serial_card_conforms() {
-    assert_conforms(PROGRAM, &["--m-ports=2"]);
-}
-
-#[test]
-fn the_accelerator_conforms() {
-    assert_conforms(ACCEL, &["--m-memory-mb=16"]);
 }
 
 #[test]

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `vmig conform vfio-user:SOCKET`: what it says of the devices of `vmig-serial` and `vmig-accel`, and of
-//! servers with faults.
-//!
-//! The programs themselves are checked in the VM, by the suite `worlds`: here are their servers.
+//! `vmig conform vfio-user:SOCKET`: what it says of `vmig-serial` and `vmig-accel`, and of servers with
+//! faults.
 
 mod faulty;
 
@@ -21,7 +19,10 @@ use std::{
         Path,
         PathBuf, //
     },
-    process::Command,
+    process::{
+        Child,
+        Command, //
+    },
     thread,
     time::Duration,
 };
@@ -40,7 +41,7 @@ use vmig_conform::{
     Statement, //
 };
 use vmig_model::{
-    accel, serial,
+    serial,
     types::{
         find,
         Generation, //
@@ -48,9 +49,7 @@ use vmig_model::{
     values::Values,
 };
 use vmig_vfio_user::{
-    pages::Pages,
     server::Worker,
-    work::Queues,
     Server, //
 };
 
@@ -61,6 +60,43 @@ const CONTROLS: [&str; 2] = ["C1", "C42"];
 
 /// Statements that mean something over vfio-user, but have nothing to check on these devices.
 const UNCHECKED: [&str; 6] = ["C23", "C29", "C71", "C75", "C76", "C84"];
+
+/// A program of the workspace that serves; killed when this is dropped.
+struct Program {
+    directory: tempfile::TempDir,
+    child: Child,
+}
+
+impl Program {
+    /// Starts it, and waits for its socket.
+    fn start(name: &str, words: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let program = Path::new(VMIG).with_file_name(name);
+        let socket = directory.path().join("server");
+        let mut command = Command::new(&program);
+        command.args(words).arg("--socket-path").arg(&socket);
+        let child = command.spawn().unwrap_or_else(|error| {
+            let path = program.display();
+            panic!("{path}: {error}; `cargo build --workspace` makes it")
+        });
+        let serving = Self { directory, child };
+        for _ in 0..1000 {
+            if UnixStream::connect(&socket).is_ok() {
+                return serving;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{name} makes no socket");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the test says.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
 
 /// A server that is stopped when this is dropped.
 struct Serving {
@@ -93,18 +129,6 @@ impl Serving {
         Self::new(|| {
             let ty = find(Generation::NEWEST, "serial-var").unwrap();
             Server::new(serial::Card::new(ty, Values::init(ty)))
-        })
-    }
-
-    fn accel() -> Self {
-        Self::new(|| {
-            let ty = find(Generation::NEWEST, "accel-var").unwrap();
-            let mut values = Values::init(ty);
-            values
-                .set(ty, ty.index("memory-mb").unwrap(), "16")
-                .unwrap();
-            let memory = Pages::new(accel::pages(ty, &values));
-            Server::with_worker(accel::Card::new(ty, values, memory), Queues::default())
         })
     }
 
@@ -142,13 +166,14 @@ fn page(name: &str) -> String {
 }
 
 #[test]
-fn the_devices_conform() {
+fn the_programs_conform() {
     let page = page("CONFORMANCE.md");
-    for (name, serving) in [
-        ("vmig-serial", Serving::serial()),
-        ("vmig-accel", Serving::accel()),
+    for (name, words) in [
+        ("vmig-serial", ["--m-ports=2"]),
+        ("vmig-accel", ["--m-memory-mb=16"]),
     ] {
-        let device = device(&serving.path("server"));
+        let program = Program::start(name, &words);
+        let device = device(&program.directory.path().join("server"));
         let words = [
             "conform",
             &device,

@@ -285,10 +285,13 @@ fn mappings(old: &Old, areas: &[Area]) -> Result<Vec<Memory>, Unheld> {
     areas.iter().map(map).collect()
 }
 
+/// Bytes of a mapping that are looked at. Each page of it is a page fault, for each mapping again.
+const BEGINNING: usize = 16 << 12;
+
 /// What the beginning of each mapping shows; nothing, where the device refuses the access.
 fn shown(mappings: &[Memory]) -> Vec<u8> {
     let look = |memory: &Memory| {
-        let mut seen = vec![0; memory.size().min(1 << 20)];
+        let mut seen = vec![0; memory.size().min(BEGINNING)];
         let pages = seen.chunks_mut(4096).enumerate();
         for (i, page) in pages {
             // A page that is refused stays 0.

@@ -155,7 +155,8 @@ fn v24(bench: &Bench) -> Verdict {
     let longest = transactions.iter().map(Vec::len).max().unwrap_or(0);
     let sizes = [1, 7, 8, 24, 333, 4096, longest.div_ceil(2)];
     // Single bytes of a large state would take for ever.
-    let sizes = sizes.into_iter().filter(|size| size * 10_000 >= longest);
+    let most = bench.options.tries.saturating_mul(10);
+    let sizes = sizes.into_iter().filter(|size| size * most >= longest);
     for size in sizes {
         let pieces = transactions.iter().flat_map(|data| data.chunks(size));
         let judged = old.feed(pieces)?;
