@@ -104,7 +104,7 @@ const CLIENTS: &[Client] = &[
 const SUITES: &[(&str, &[&str])] = &[
     ("mdevctl", &["trixie"]),
     ("qemu", &["bookworm", "trixie", "backports"]),
-    ("qemu_guest", &["trixie", "backports"]),
+    ("qemu_guest", &["bookworm", "trixie", "backports"]),
     ("qemu_user", &["backports"]),
 ];
 
