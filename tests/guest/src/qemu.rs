@@ -151,6 +151,20 @@ impl Setup {
     /// If it neither ends nor answers.
     #[track_caller]
     pub fn start(&self, mdev: &Mdev) -> Result<Qemu, String> {
+        self.start_with(&[mdev])
+    }
+
+    /// Starts it with several devices, from [`SLOT`] on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Setup::start`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Setup::start`].
+    #[track_caller]
+    pub fn start_with(&self, mdevs: &[&Mdev]) -> Result<Qemu, String> {
         let client = Client::enter(self.version.client);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let directory = PathBuf::from(format!("/tmp/qemu-{}-{number}", std::process::id()));
@@ -167,19 +181,22 @@ impl Setup {
             let socket = format!("unix:{},server=on,wait=off", file(name));
             command.args([&format!("-{name}"), &socket]);
         }
-        let mut device = format!(
-            "vfio-pci,sysfsdev={},addr={SLOT:02x}.0,id=card",
-            mdev.directory().display()
-        );
-        match self.attach {
-            Attach::Group => {}
+        let attached = match self.attach {
+            Attach::Group => "",
             Attach::Cdev => {
-                command.args(["-object", "iommufd,id=iommufd"]);
-                device.push_str(",iommufd=iommufd");
+                command.args(["-object", "iommufd,id=iommufd0"]);
+                ",iommufd=iommufd0"
             }
-            Attach::V1 => device.push_str(",x-enable-migration=on"),
+            Attach::V1 => ",x-enable-migration=on",
+        };
+        for (slot, mdev) in (SLOT..).zip(mdevs) {
+            let device = format!(
+                "vfio-pci,sysfsdev={},addr={slot:02x}.0{attached}{}",
+                mdev.directory().display(),
+                self.properties
+            );
+            command.args(["-device", &device]);
         }
-        command.args(["-device", &(device + &self.properties)]);
         if self.incoming {
             command.args(["-incoming", "defer"]);
         }

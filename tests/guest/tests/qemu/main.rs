@@ -4,9 +4,11 @@
 
 #![forbid(unsafe_code)]
 
+mod cancelled;
 mod killed;
 mod live;
 mod refused;
+mod two;
 
 use std::time::Duration;
 
