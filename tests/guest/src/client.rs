@@ -65,6 +65,22 @@ impl Client {
         self.root.join(inside.strip_prefix("/").unwrap_or(inside))
     }
 
+    /// Gives it a directory of the VM, at the same path.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be mounted.
+    #[track_caller]
+    pub fn share(&self, directory: &str) {
+        let place = self.path(directory);
+        fs::create_dir_all(&place).expect("a directory");
+        let place = fs::canonicalize(place).expect("a directory");
+        if !is_mounted(&place) {
+            let source = Some(Path::new(directory));
+            mounted("", source, &place, MsFlags::MS_BIND, "").unwrap_or_else(|e| panic!("{e}"));
+        }
+    }
+
     /// A command that runs `program` in it. The process is the program itself: what is done to the one
     /// is done to the other.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {

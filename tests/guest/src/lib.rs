@@ -31,6 +31,7 @@ pub mod parent;
 pub mod pci;
 pub mod qemu;
 pub mod region;
+pub mod said;
 pub mod slow;
 pub mod staged;
 pub mod stream;

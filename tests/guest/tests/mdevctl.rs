@@ -4,11 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use guest::function::ADDRESSES;
@@ -26,70 +21,8 @@ const ATTRS: &str = r#"{"migration/ports":"2"},{"migration/fifo-size":"64"}"#;
 /// The client, with the callout and the command where `make install` puts them.
 fn host() -> Client {
     let client = Client::enter("trixie");
-    // mdevctl and virsh are told to read it, by name.
-    if !Path::new("/dev/stdin").exists() {
-        symlink("/proc/self/fd/0", "/dev/stdin").expect("/dev/stdin");
-    }
-    let callouts = client.path("/usr/lib/mdevctl/scripts.d/callouts");
-    fs::create_dir_all(&callouts).expect("callouts");
-    fs::copy("/bin/vmig-mdevctl", callouts.join("vmig")).expect("the callout");
-    fs::copy("/bin/vmig", client.path("/usr/bin/vmig")).expect("the command");
+    client.install();
     client
-}
-
-/// What a program said.
-#[derive(Debug)]
-struct Said {
-    status: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn run(client: &Client, words: &[&str], input: &str) -> Said {
-    let mut child = client
-        .command(words[0])
-        .args(&words[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("chroot");
-    // It may not want to read it all.
-    let _ = child
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(input.as_bytes());
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().expect("the program's end");
-    let said = Said {
-        status: status.code(),
-        out: String::from_utf8(stdout).expect("text"),
-        err: String::from_utf8(stderr).expect("text"),
-    };
-    println!("{words:?} {said:#?}");
-    said
-}
-
-/// The run must succeed. Returns what it wrote to standard output.
-#[track_caller]
-fn done(client: &Client, words: &[&str], input: &str) -> String {
-    let said = run(client, words, input);
-    assert_eq!(said.status, Some(0), "{words:?}: {said:?}");
-    said.out
-}
-
-/// The run must fail, with all of `parts` on standard error.
-#[track_caller]
-fn refused(client: &Client, words: &[&str], input: &str, parts: &[&str]) {
-    let said = run(client, words, input);
-    assert_eq!(said.status, Some(1), "{words:?}: {said:?}");
-    for part in parts {
-        assert!(said.err.contains(part), "{part:?}: {said:?}");
-    }
 }
 
 /// A definition for mdevctl.
@@ -109,27 +42,27 @@ fn mdevctl_starts_what_it_has_defined() {
     let _test = Test::begin_within(LONG);
     let (client, _parent) = (host(), Function::at(PARENT).parent());
     assert_eq!(
-        done(&client, &["mdevctl", "--version"], ""),
+        client.done(&["mdevctl", "--version"], ""),
         "mdevctl 1.4.0\n"
     );
     let id = uuid();
-    done(&client, &mdevctl("define", &id), &definition(ATTRS));
-    done(&client, &["mdevctl", "start", "--uuid", &id], "");
+    client.done(&mdevctl("define", &id), &definition(ATTRS));
+    client.done(&["mdevctl", "start", "--uuid", &id], "");
     let mdev = Mdev::existing(&id);
     assert_eq!(mdev.param("ports"), "2");
     assert_eq!(mdev.param("fifo-size"), "64");
     // What was left out is off.
     assert_eq!(mdev.param("auto-flow"), "off");
-    let list = done(&client, &["mdevctl", "list", "-v", "--uuid", &id], "");
+    let list = client.done(&["mdevctl", "list", "-v", "--uuid", &id], "");
     for attr in [
         r#"{"migration/ports":"2"}"#,
         r#"{"migration/auto-flow":"off"}"#,
     ] {
         assert!(list.contains(attr), "{attr}: {list}");
     }
-    done(&client, &["mdevctl", "stop", "--uuid", &id], "");
+    client.done(&["mdevctl", "stop", "--uuid", &id], "");
     assert!(!mdev.directory().exists());
-    done(&client, &["mdevctl", "undefine", "--uuid", &id], "");
+    client.done(&["mdevctl", "undefine", "--uuid", &id], "");
 }
 
 #[test]
@@ -141,11 +74,11 @@ fn mdevctl_refuses_bad_lists_with_their_reasons() {
     for verb in ["define", "start"] {
         let begin = format!("cannot {verb} {id} at {PARENT}/vmig-serial-var");
         let parts = [&*begin, "ports", "nonsense"];
-        refused(&client, &mdevctl(verb, &id), &definition(bad), &parts);
+        client.refused(&mdevctl(verb, &id), &definition(bad), &parts);
     }
     assert!(!Mdev::existing(&id).directory().exists());
     assert_eq!(parent.kind("serial-var").staged(), [""; 0]);
-    assert_eq!(done(&client, &["mdevctl", "list", "--defined"], ""), "");
+    assert_eq!(client.done(&["mdevctl", "list", "--defined"], ""), "");
 }
 
 #[test]
@@ -156,7 +89,7 @@ fn mdevctl_forgets_the_list_of_a_start_that_failed() {
     // The callout has nothing against it; mdevctl cannot write it once the device is there.
     let attrs = format!(r#"{ATTRS},{{"no_such_file":"1"}}"#);
     let parts = ["no_such_file"];
-    refused(&client, &mdevctl("start", &id), &definition(&attrs), &parts);
+    client.refused(&mdevctl("start", &id), &definition(&attrs), &parts);
     assert!(!Mdev::existing(&id).directory().exists());
     assert_eq!(parent.kind("serial-var").staged(), [""; 0]);
 }
@@ -169,8 +102,8 @@ fn mdevctl_runs_what_vmig_commands_prints() {
     let (id, to) = (uuid(), format!("{PARENT}/vmig-serial-var"));
     let mut words = vec!["vmig", "commands", "--from", "/dev/stdin", "--to", &to];
     words.extend(["--uuid", &id, "--tool", "mdevctl"]);
-    let script = done(&client, &words, list);
-    done(&client, &["sh"], &script);
+    let script = client.done(&words, list);
+    client.done(&["sh"], &script);
     let mdev = Mdev::existing(&id);
     let values = ["auto-flow", "fifo-size", "line-stats", "ports"].map(|name| mdev.param(name));
     assert_eq!(values, ["off", "64", "on", "2"]);
@@ -184,11 +117,11 @@ fn mdevctl_changes_runtime_parameters_only() {
     let mut words = mdevctl("modify", mdev.uuid());
     words.push("--live");
     let on = definition(r#"{"migration/line-stats":"on"}"#);
-    done(&client, &words, &on);
+    client.done(&words, &on);
     assert_eq!(mdev.param("line-stats"), "on");
     let ports = definition(r#"{"migration/line-stats":"off"},{"migration/ports":"1"}"#);
     let reason = "ports is 2 and cannot become 1 while the device exists";
-    refused(&client, &words, &ports, &[reason]);
+    client.refused(&words, &ports, &[reason]);
     assert_eq!(mdev.param("ports"), "2");
     assert_eq!(mdev.param("line-stats"), "on", "all or nothing");
 }

@@ -102,6 +102,7 @@ const CLIENTS: &[Client] = &[
 ///
 /// [`Flavor::apart`]: crate::flavor::Flavor::apart
 const SUITES: &[(&str, &[&str])] = &[
+    ("libvirt", &["trixie"]),
     ("mdevctl", &["trixie"]),
     ("qemu", &["bookworm", "trixie", "backports"]),
     ("qemu_guest", &["bookworm", "trixie", "backports"]),

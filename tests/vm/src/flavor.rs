@@ -79,6 +79,7 @@ impl Flavor {
             // `mtty` loads another driver, the others need clients.
             Self::Plain => &[
                 &["mdevctl", "qemu"],
+                &["libvirt"],
                 &["qemu_guest", "qemu_user"],
                 &[mtty::SUITE],
             ],
@@ -97,6 +98,7 @@ impl Flavor {
                     "breaks the module on purpose, to try the suite and not the module",
                 ),
                 (mtty::SUITE, "uses memory that it has freed"),
+                ("libvirt", NO_CLIENTS),
                 ("mdevctl", NO_CLIENTS),
                 ("qemu", NO_CLIENTS),
                 ("qemu_guest", NO_CLIENTS),
