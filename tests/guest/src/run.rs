@@ -14,7 +14,7 @@ use guest::modules;
 use nix::fcntl::OFlag;
 use nix::poll::{poll, PollFd, PollFlags};
 use nix::sys::signal::{kill, Signal};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{waitid, waitpid, Id, WaitPidFlag};
 use nix::unistd::{pipe2, Pid};
 
 use crate::plan::{Mode, Plan};
@@ -187,6 +187,7 @@ fn pass_on(mut child: Child, mut output: File, report: &mut Report) -> io::Resul
     let mut buffer = [0; 4096];
     loop {
         let ended = child.try_wait()?;
+        reap_others(&child);
         let ready = poll(&mut [PollFd::new(output.as_fd(), PollFlags::POLLIN)], 20u8)?;
         if ready > 0 {
             let length = output.read(&mut buffer)?;
@@ -196,6 +197,17 @@ fn pass_on(mut child: Child, mut output: File, report: &mut Report) -> io::Resul
             report.output(buffer.get(..length).unwrap_or_default())?;
         } else if let Some(status) = ended {
             return Ok(status);
+        }
+    }
+}
+
+/// Buries what has ended and has no parent but init: as long as it is there, it passes for alive. Not
+/// `child`.
+fn reap_others(child: &Child) {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Ok(Some(pid)) = waitid(Id::All, flags).map(|status| status.pid()) {
+        if pid.as_raw().unsigned_abs() == child.id() || waitpid(pid, None).is_err() {
+            return;
         }
     }
 }

@@ -16,8 +16,9 @@ const BIOS: &str = "/tmp/halted.bin";
 /// Where BAR 0 of the card answers.
 const PORTS_AT: u16 = 0xc000;
 
-/// ACPI's registers for hotplug on this machine: which bus, and which slots to eject.
+/// ACPI's registers for hotplug on this machine: which bus, which slots are to go, and which to eject.
 const BUS: u16 = 0xae10;
+const DOWN: u16 = 0xae04;
 const EJECT: u16 = 0xae08;
 
 /// A domain that runs. Dropping it destroys it.
@@ -85,6 +86,14 @@ impl<'a> Domain<'a> {
         self.monitor(&commands);
     }
 
+    /// Whether ACPI tells the guest that the card is to go.
+    #[track_caller]
+    pub(crate) fn is_asked(&self) -> bool {
+        let said = self.monitor(&[format!("o /w {BUS:#x} 0"), format!("i /w {DOWN:#x}")]);
+        let slots = values(&said).next().expect("a value");
+        slots & (1 << SLOT) != 0
+    }
+
     /// Asserts that all is there that [`Domain::fill`] has put in, and takes it out.
     #[track_caller]
     pub(crate) fn check(&self, ports: u16) {
@@ -93,9 +102,7 @@ impl<'a> Domain<'a> {
             let registers = [SCR].into_iter().chain(text.bytes().map(|_| DATA));
             let reads = registers.chain([LSR]).map(|register| read(port, register));
             let said = self.monitor(&reads.collect::<Vec<_>>());
-            let values = said.lines().filter_map(|line| line.split_once("= 0x"));
-            let values = values.map(|(_, hex)| u8::from_str_radix(hex, 16).expect("hexadecimal"));
-            let values: Vec<u8> = values.collect();
+            let values: Vec<u8> = values(&said).map(|value| value as u8).collect();
             let [first, received @ .., last] = values.as_slice() else {
                 panic!("{said}")
             };
@@ -110,8 +117,8 @@ impl<'a> Domain<'a> {
     pub(crate) fn eject(&self) {
         let slot = 1_u32 << SLOT;
         self.monitor(&[
-            format!("o /l {BUS:#x} 0"),
-            format!("o /l {EJECT:#x} {slot}"),
+            format!("o /w {BUS:#x} 0"),
+            format!("o /w {EJECT:#x} {slot}"),
         ]);
     }
 }
@@ -133,12 +140,18 @@ fn scratch(port: u16) -> u8 {
     0xa0 + port as u8
 }
 
+/// What the monitor has read.
+fn values(said: &str) -> impl Iterator<Item = u32> + '_ {
+    let values = said.lines().filter_map(|line| line.split_once("= 0x"));
+    values.map(|(_, hex)| u32::from_str_radix(hex.trim(), 16).expect("hexadecimal"))
+}
+
 /// Writes to the card's config space.
 fn config(offset: u8, value: u32) -> Vec<String> {
     let address = 0x8000_0000 | u32::from(SLOT) << 11 | u32::from(offset);
     vec![
-        format!("o /l 0xcf8 {address:#x}"),
-        format!("o /l 0xcfc {value:#x}"),
+        format!("o /w 0xcf8 {address:#x}"),
+        format!("o /w 0xcfc {value:#x}"),
     ]
 }
 

@@ -46,7 +46,7 @@ for path in $3; do
     case $path in etc/libvirt | var/cache/libvirt) cp -a "/$path/." "$own/$path" ;; esac
     mount --bind "$own/$path" "/$path"
 done
-exec libvirtd --config "$settings"
+exec libvirtd --config "$settings" --pid-file /run/libvirt/second.pid
 "#;
 
 /// A host, by its libvirtd.
@@ -185,13 +185,17 @@ fn udevd(client: &Client) {
     client.share("/lib/modules");
     let mut command = client.command("/lib/systemd/systemd-udevd");
     command.env("SYSTEMD_IGNORE_CHROOT", "1");
-    let log = format!("{LOGS}/udevd.log");
-    background(&mut command, &log);
+    background(&mut command, format!("{LOGS}/udevd.log"));
     let control = client.path("/run/udev/control");
     let up = wait::until(START, || control.exists());
-    assert!(up, "udevd: {:?}", fs::read_to_string(log));
+    assert!(up, "udevd: {}", udevd_log());
     udevadm(client, &["trigger", "--type=devices", "--action=add"]);
     udevadm(client, &["settle"]);
+}
+
+/// What udev's daemon has complained about.
+pub(crate) fn udevd_log() -> String {
+    fs::read_to_string(format!("{LOGS}/udevd.log")).unwrap_or_default()
 }
 
 /// Settings of a libvirtd; returns their path in the client.

@@ -4,9 +4,12 @@
 
 #![forbid(unsafe_code)]
 
+mod boot;
 mod domain;
 mod host;
+mod migrate;
 mod nodedev;
+mod running;
 
 use std::time::Duration;
 
