@@ -26,7 +26,7 @@ use support::{
 use tempfile::TempDir;
 
 const A: &str = "83c3fb1a-0000-4000-8000-00000000000a";
-const NAME: &str = "mdev_83c3fb1a_0000_4000_8000_00000000000a_pci_0000_00_06_0";
+const NAME: &str = "mdev_83c3fb1a_0000_4000_8000_00000000000a_0000_00_06_0";
 
 /// Writes down its words, each after its length, and its input; fails if told to.
 const RECORDER: &str = r#"#!/bin/sh

@@ -26,7 +26,8 @@ pub(super) fn script(target: &Target<'_>) -> Result<Script, Failure> {
         false => vec![given("nodedev-create")],
         true => {
             let uuid = target.uuid("--define needs")?.to_string();
-            let name = format!("mdev_{}_{parent}", uuid.replace('-', "_"));
+            // Other than the name of the parent as a node device, it does not say what kind that is.
+            let name = underscores(&format!("mdev_{uuid}_{}", target.parent));
             let start = ["virsh", "nodedev-start", &name].map(str::to_owned);
             let start = Command {
                 argv: start.into(),
@@ -73,7 +74,12 @@ fn parent(name: &str) -> Result<String, Failure> {
         let message = Message::new(line).with("try", "--tool mdevctl, or vmig");
         return Err(Failure::Refused(message));
     };
-    Ok(format!("{bus}{}", name.replace([':', '.'], "_")))
+    Ok(format!("{bus}{}", underscores(name)))
+}
+
+/// A name of the kernel's, as libvirt has it in its own names.
+fn underscores(name: &str) -> String {
+    name.replace([':', '.', '-'], "_")
 }
 
 /// `nodedev` XML of the device.
