@@ -48,14 +48,21 @@ fn define(host: &Host, id: &str) {
     host.virsh(&["nodedev-autostart", &mdev_node(id, PARENT)]);
 }
 
-/// Waits until the device is there, with its parameters.
+/// Waits until the device is there, with its parameters, and libvirt has heard of it.
 #[track_caller]
-fn expect(mdev: &Mdev) {
+fn expect(host: &Host, mdev: &Mdev) {
     let there = wait::until(LONG / 10, || mdev.path("migration/ports").exists());
     assert!(there, "{}: {}", mdev.uuid(), udevd_log());
     let values = ["ports", "fifo-size", "auto-flow"].map(|name| mdev.param(name));
     assert_eq!(values, ["2", "64", "off"]);
     assert_eq!(Function::at(PARENT).driver().as_deref(), Some("vmig"));
+    host.settle();
+    let name = mdev_node(mdev.uuid(), PARENT);
+    let active = || {
+        host.virsh(&["nodedev-list", "--cap", "mdev"])
+            .contains(&name)
+    };
+    assert!(wait::until(LONG / 10, active), "{name}");
 }
 
 #[test]
@@ -74,15 +81,13 @@ fn devices_with_autostart_come_with_their_parent() {
     let coldplug = ["trigger", "--type=devices", "--action=add"];
     udevadm(host.client(), &coldplug);
     let mdev = Mdev::existing(&id);
-    expect(&mdev);
-    host.settle();
+    expect(host, &mdev);
 
     // The function comes anew, with vmig loaded.
     sysfs::write(function.path("remove"), "1").expect("remove");
     assert!(!mdev.directory().exists());
     sysfs::write("/sys/bus/pci/rescan", "1").expect("rescan");
-    expect(&mdev);
-    host.settle();
+    expect(host, &mdev);
 
     host.virsh(&["nodedev-destroy", &mdev_node(&id, PARENT)]);
     host.virsh(&["nodedev-undefine", &mdev_node(&id, PARENT)]);
