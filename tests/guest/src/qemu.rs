@@ -13,11 +13,14 @@ pub mod qtest;
 
 use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::{killpg, Signal};
+use nix::unistd::Pid;
 use serde_json::{json, Value};
 
 use crate::{wait, Client, Mdev};
@@ -166,25 +169,34 @@ impl Setup {
     #[track_caller]
     pub fn start_with(&self, mdevs: &[&Mdev]) -> Result<Qemu, String> {
         let client = Client::enter(self.version.client);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let directory = PathBuf::from(format!("/tmp/qemu-{}-{number}", std::process::id()));
-        fs::create_dir(&directory).expect("directory");
-        let file = |name: &str| directory.join(name).display().to_string();
-        // Nothing but `hlt`: the processor stops at its first instruction.
-        fs::write(file("bios"), [0xf4; 64 << 10]).expect("bios");
-        let errors = File::create(file("stderr")).expect("stderr");
-        let mut command = client.command("qemu-system-x86_64");
-        command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
-        command.args(["-M", self.version.machine, "-accel", "tcg", "-m", "32"]);
-        command.args(["-bios", &file("bios"), "-qtest-log", "/dev/null"]);
-        for name in ["qmp", "qtest"] {
-            let socket = format!("unix:{},server=on,wait=off", file(name));
-            command.args([&format!("-{name}"), &socket]);
-        }
+        let command = client.command("qemu-system-x86_64");
+        self.launch(command, &self.devices(mdevs))
+    }
+
+    /// Starts it by a script for a shell, which gives it the device and has it wait for a migration.
+    ///
+    /// # Errors
+    ///
+    /// As [`Setup::start`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Setup::start`].
+    #[track_caller]
+    pub fn start_by(&self, script: &str) -> Result<Qemu, String> {
+        let client = Client::enter(self.version.client);
+        let mut command = client.command("sh");
+        command.args(["-c", script, "sh"]);
+        self.launch(command, &[])
+    }
+
+    /// The words for the devices, and for a migration to come.
+    fn devices(&self, mdevs: &[&Mdev]) -> Vec<String> {
+        let mut words = Vec::new();
         let attached = match self.attach {
             Attach::Group => "",
             Attach::Cdev => {
-                command.args(["-object", "iommufd,id=iommufd0"]);
+                words.extend(["-object".to_owned(), "iommufd,id=iommufd0".to_owned()]);
                 ",iommufd=iommufd0"
             }
             Attach::V1 => ",x-enable-migration=on",
@@ -195,14 +207,36 @@ impl Setup {
                 mdev.directory().display(),
                 self.properties
             );
-            command.args(["-device", &device]);
+            words.extend(["-device".to_owned(), device]);
         }
         if self.incoming {
-            command.args(["-incoming", "defer"]);
+            words.extend(["-incoming".to_owned(), "defer".to_owned()]);
         }
+        words
+    }
+
+    #[track_caller]
+    fn launch(&self, mut command: Command, device: &[String]) -> Result<Qemu, String> {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = PathBuf::from(format!("/tmp/qemu-{}-{number}", std::process::id()));
+        fs::create_dir(&directory).expect("directory");
+        let file = |name: &str| directory.join(name).display().to_string();
+        // Nothing but `hlt`: the processor stops at its first instruction.
+        fs::write(file("bios"), [0xf4; 64 << 10]).expect("bios");
+        let errors = File::create(file("stderr")).expect("stderr");
+        command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
+        command.args(["-M", self.version.machine, "-accel", "tcg", "-m", "32"]);
+        command.args(["-bios", &file("bios"), "-qtest-log", "/dev/null"]);
+        for name in ["qmp", "qtest"] {
+            let socket = format!("unix:{},server=on,wait=off", file(name));
+            command.args([&format!("-{name}"), &socket]);
+        }
+        command.args(device);
         command.args(&self.words);
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        let child = command.stderr(errors).spawn().expect("chroot");
+        // A group of its own: a script may have QEMU as a process of its own.
+        let command = command.stderr(errors).process_group(0);
+        let child = command.spawn().expect("chroot");
         let mut process = Process { child, directory };
         let [qmp, qtest] = ["qmp", "qtest"].map(|name| process.connect(name));
         Ok(Qemu {
@@ -249,7 +283,8 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Ended already is as good.
-        let _ = self.child.kill();
+        let group = i32::try_from(self.child.id()).expect("a process");
+        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.directory);
     }

@@ -7,6 +7,7 @@
 mod cancelled;
 mod killed;
 mod live;
+mod printed;
 mod refused;
 mod two;
 
