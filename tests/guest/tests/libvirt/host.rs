@@ -4,6 +4,7 @@
 //! name, settings and files of its own. Both run until the VM's suite ends.
 
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -64,11 +65,7 @@ impl Host {
         HOST.get_or_init(|| {
             let client = Client::enter("trixie");
             client.install();
-            // Debian's rule for mdevctl runs it there, and Debian has it elsewhere.
-            let link = client.path("/usr/sbin/mdevctl");
-            if !link.exists() {
-                std::os::unix::fs::symlink("/usr/bin/mdevctl", link).expect("a link");
-            }
+            link_mdevctl(&client);
             fs::write(client.path("/etc/libvirt/qemu.conf"), QEMU_CONF).expect("qemu.conf");
             udevd(&client);
             let settings = settings(&client, "first", "");
@@ -179,7 +176,17 @@ pub(crate) fn udevadm(client: &Client, words: &[&str]) {
     client.done(&all, "");
 }
 
-/// Starts udev's daemon and has it handle all devices, as at boot.
+/// Puts mdevctl where Debian's rule of udev runs it. No package has it there.
+fn link_mdevctl(client: &Client) {
+    let link = client.path("/usr/sbin/mdevctl");
+    // One of a start that failed.
+    if link.is_symlink() {
+        fs::remove_file(&link).expect("a link");
+    }
+    symlink("/usr/bin/mdevctl", &link).expect("Debian's mdevctl needs no link any more");
+}
+
+/// Starts udev's daemon and has it handle the devices that libvirt looks at.
 fn udevd(client: &Client) {
     // For its builtin `kmod`.
     client.share("/lib/modules");
@@ -189,7 +196,10 @@ fn udevd(client: &Client) {
     let control = client.path("/run/udev/control");
     let up = wait::until(START, || control.exists());
     assert!(up, "udevd: {}", udevd_log());
-    udevadm(client, &["trigger", "--type=devices", "--action=add"]);
+    udevadm(
+        client,
+        &["trigger", "--action=add", "--subsystem-match=pci"],
+    );
     udevadm(client, &["settle"]);
 }
 

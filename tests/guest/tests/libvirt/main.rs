@@ -22,6 +22,9 @@ const LONG: Duration = Duration::from_secs(300);
 const PARENT: &str = ADDRESSES[0];
 const OTHER_PARENT: &str = ADDRESSES[1];
 
+/// What libvirt says when a device refuses a state.
+const XDEV: &str = "load of migration failed: Invalid cross-device link";
+
 /// libvirt's name for a PCI function.
 fn node(address: &str) -> String {
     format!("pci_{}", address.replace([':', '.'], "_"))

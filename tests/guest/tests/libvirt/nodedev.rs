@@ -9,15 +9,25 @@ use crate::{mdev_node, node, LONG, PARENT};
 
 /// A node device with these attributes.
 pub(crate) fn definition(id: &str, attrs: &[(&str, &str)]) -> String {
-    let attrs = attrs
-        .iter()
-        .map(|(name, value)| format!("<attr name='{name}' value='{value}'/>"));
+    let attrs = attrs.iter().map(|(name, value)| attr(name, value));
     format!(
         "<device><name>new</name><parent>{}</parent><capability type='mdev'><type id='vmig-serial-var'/>\
          <uuid>{id}</uuid>{}</capability></device>",
         node(PARENT),
         attrs.collect::<String>()
     )
+}
+
+/// An attribute in libvirt's words.
+fn attr(name: &str, value: &str) -> String {
+    format!("<attr name='{name}' value='{value}'/>")
+}
+
+/// Waits until libvirt shows `part` of the device: it looks at attributes only after the device is there.
+#[track_caller]
+fn expect(host: &Host, name: &str, part: &str) {
+    let shown = || host.virsh(&["nodedev-dumpxml", name]).contains(part);
+    assert!(wait::until(LONG / 10, shown), "{part}");
 }
 
 /// `virsh` defines what comes.
@@ -64,16 +74,14 @@ fn a_definition_starts_with_its_parameters() {
     let mdev = Mdev::existing(&id);
     let values = ["ports", "fifo-size", "auto-flow"].map(|name| mdev.param(name));
     assert_eq!(values, ["2", "64", "off"]);
-    let active = host.virsh(&["nodedev-dumpxml", &name]);
-    for (name, value) in attrs {
-        let attr = format!("<attr name='{name}' value='{value}'/>");
-        assert!(defined.contains(&attr), "{attr}: {defined}");
-        assert!(active.contains(&attr), "{attr}: {active}");
+    for (param, value) in attrs {
+        assert!(defined.contains(&attr(param, value)), "{defined}");
+        expect(host, &name, &attr(param, value));
     }
     // In effect, and in no definition.
-    let attr = "<attr name='migration/auto-flow' value='off'/>";
-    assert!(!defined.contains(attr), "{defined}");
-    assert!(active.contains(attr), "{active}");
+    let off = attr("migration/auto-flow", "off");
+    assert!(!defined.contains(&off), "{defined}");
+    expect(host, &name, &off);
     host.virsh(&["nodedev-autostart", &name]);
     let info = host.virsh(&["nodedev-info", &name]);
     let autostart = |line: &str| line.split_whitespace().eq(["Autostart:", "yes"]);
@@ -101,4 +109,32 @@ fn bad_values_are_refused_with_their_reason() {
     assert_eq!(parent.kind("serial-var").staged(), [""; 0]);
     let list = host.virsh(&["nodedev-list", "--all", "--cap", "mdev"]);
     assert!(!list.contains(&mdev_node(&id, PARENT)), "{list}");
+}
+
+#[test]
+fn runtime_parameters_change_while_the_device_exists() {
+    let _test = Test::begin_within(LONG);
+    let (host, _parent) = (Host::first(), Function::at(PARENT).parent());
+    host.settle();
+    let id = uuid();
+    let ports = ("migration/ports", "2");
+    host.done(&DEFINE, &definition(&id, &[ports]));
+    let name = mdev_node(&id, PARENT);
+    host.virsh(&["nodedev-start", &name]);
+    let mdev = Mdev::existing(&id);
+    assert_eq!(mdev.param("line-stats"), "off");
+    let update = ["virsh", "nodedev-update", &name, "/dev/stdin", "--live"];
+    let on = ("migration/line-stats", "on");
+    host.done(&update, &definition(&id, &[ports, on]));
+    assert_eq!(mdev.param("line-stats"), "on");
+    expect(host, &name, &attr("migration/line-stats", "on"));
+    let changed = [("migration/line-stats", "off"), ("migration/ports", "1")];
+    let reason = "ports is 2 and cannot become 1 while the device exists";
+    host.refused(&update, &definition(&id, &changed), &[reason]);
+    assert_eq!(
+        ["ports", "line-stats"].map(|name| mdev.param(name)),
+        ["2", "on"]
+    );
+    host.virsh(&["nodedev-destroy", &name]);
+    host.virsh(&["nodedev-undefine", &name]);
 }
