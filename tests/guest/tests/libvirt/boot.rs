@@ -6,13 +6,15 @@
 use std::fs;
 use std::path::PathBuf;
 
-use guest::{modules, sysfs, uuid, wait, Function, Mdev, Test};
+use guest::{modules, sysfs, uuid, wait, Client, Function, Mdev, Test, Type};
 
 use crate::host::{udevadm, udevd_log, Host};
 use crate::nodedev::{definition, DEFINE};
 use crate::{mdev_node, LONG, PARENT};
 
 const RULES: &str = include_str!("../../../../helper/boot/55-vmig.rules");
+
+const LOADED: &str = include_str!("../../../../helper/boot/vmig.conf");
 
 /// Our rules, where the README puts them. Dropping it takes them away.
 struct Rules<'a>(&'a Host, PathBuf);
@@ -100,4 +102,18 @@ fn devices_with_autostart_come_with_their_parent() {
     host.virsh(&["nodedev-destroy", &mdev_node(&id, PARENT)]);
     host.virsh(&["nodedev-undefine", &mdev_node(&id, PARENT)]);
     drop(rules);
+}
+
+#[test]
+fn the_software_parent_is_loaded_at_boot() {
+    let _test = Test::begin_within(LONG);
+    let client = Client::enter("trixie");
+    client.share("/lib/modules");
+    let directory = client.path("/etc/modules-load.d");
+    fs::create_dir_all(&directory).expect("a directory");
+    fs::write(directory.join("vmig.conf"), LOADED).expect("the module's name");
+    modules::unload("vmig").expect("unload");
+    client.done(&["/usr/lib/systemd/systemd-modules-load"], "");
+    assert!(modules::is_loaded("vmig"));
+    assert!(Type::default_parent("serial-var").directory().exists());
 }

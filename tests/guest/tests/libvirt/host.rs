@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use guest::said::Said;
@@ -218,10 +219,11 @@ fn settings(client: &Client, name: &str, more: &str) -> String {
     path
 }
 
-/// Starts a daemon.
+/// Starts a daemon, and buries it should it end.
 fn background(command: &mut Command, log: impl AsRef<Path>) {
     let errors = File::create(log).expect("a log");
     let output = errors.try_clone().expect("a log");
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    command.spawn().expect("chroot");
+    let mut child = command.spawn().expect("chroot");
+    thread::spawn(move || child.wait());
 }
