@@ -8,12 +8,10 @@
 
 mod console;
 mod machine;
-mod qmp;
 mod report;
 
 pub use console::Console;
 pub use machine::{Machine, Plug};
-pub use qmp::Qmp;
 pub use report::Counts;
 
 /// Says on the VM's console how far a test has come: the harness ends a VM that is silent for minutes, which

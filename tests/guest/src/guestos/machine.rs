@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::{json, Value};
 use vmig_vfio::{Attach, Roots};
 
-use super::{Console, Counts, Qmp};
+use super::{Console, Counts};
 use crate::client::Client;
+use crate::qemu::qmp::Qmp;
 use crate::{uuid, wait, Mdev};
 
 /// The state in which the guest waits: where the harness has put it, and where QEMU sees it.
@@ -181,7 +182,7 @@ impl Machine {
         let child = qemu.spawn().expect("QEMU");
         let process = Process { child, place };
         Self {
-            qmp: Qmp::connect(&qmp),
+            qmp: Qmp::new(connect(&qmp)).expect("QMP"),
             console: Console::connect(&console),
             process,
         }

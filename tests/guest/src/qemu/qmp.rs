@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{json, Value};
 
 /// Longest wait for an answer. Generous, because QEMU may be emulated on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a wait looks at the clock.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -64,7 +64,7 @@ impl Qmp {
     ///
     /// # Errors
     ///
-    /// If this is no QEMU; so for all below.
+    /// If this is no QEMU; so for all below that can fail.
     pub fn new(stream: UnixStream) -> Result<Self, Error> {
         let lost = |e: std::io::Error| Error::Lost(e.to_string());
         stream.set_read_timeout(Some(GLANCE)).map_err(lost)?;
@@ -115,6 +115,24 @@ impl Qmp {
                 desc: word("desc"),
             });
         }
+    }
+
+    /// The same for a command that QEMU has no reason to refuse.
+    ///
+    /// # Panics
+    ///
+    /// If it is refused, or there is no answer; so for the other.
+    #[track_caller]
+    pub fn run(&mut self, command: &str, arguments: &Value) -> Value {
+        let done = self.execute(command, arguments);
+        done.unwrap_or_else(|error| panic!("{command} {arguments}: {error}"))
+    }
+
+    /// A command for people, and what they are told.
+    #[track_caller]
+    pub fn human(&mut self, line: &str) -> String {
+        let said = self.run("human-monitor-command", &json!({ "command-line": line }));
+        said.as_str().unwrap_or_default().to_owned()
     }
 
     /// The events since the beginning, in their order. A command's events come before its answer, if
