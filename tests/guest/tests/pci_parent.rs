@@ -378,7 +378,7 @@ fn many_lives_leave_nothing() {
     let _test = Test::begin();
     let parent = first().parent();
     let kind = parent.kind("serial-var");
-    for _ in 0..50 {
+    for _ in 0..20 {
         let id = uuid();
         kind.stage(format!("{id} ports=1")).unwrap();
         let mdev = kind.create(&id).unwrap();

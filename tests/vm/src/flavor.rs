@@ -78,9 +78,9 @@ impl Flavor {
         match self {
             // `mtty` loads another driver, the others need clients.
             Self::Plain => &[
+                &["qemu_guest", "qemu_user"],
                 &["mdevctl", "qemu"],
                 &["libvirt"],
-                &["qemu_guest", "qemu_user"],
                 &[mtty::SUITE],
             ],
             // A long one: so that the processors have about as much to do.
