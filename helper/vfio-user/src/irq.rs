@@ -276,6 +276,14 @@ impl Interrupts {
         self.intx.update();
     }
 
+    /// Signals INTx once, as if the line had been up for a moment; nothing happens if it is not bound or
+    /// masked, for then the client has been signalled.
+    pub(crate) fn pulse(&mut self) {
+        let level = std::mem::replace(&mut self.intx.level, true);
+        self.intx.update();
+        self.intx.level = level;
+    }
+
     /// Signals the vectors in `pending`; returns those that are bound to somebody.
     pub(crate) fn signal(&self, pending: u32) -> u32 {
         self.msi.signal(pending) | self.msix.signal(pending)

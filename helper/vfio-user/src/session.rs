@@ -189,10 +189,10 @@ impl<'a, D: Device> Session<'a, D> {
 
     /// Passes on what the engine has to tell: interrupts.
     pub(crate) fn settle(&mut self) {
-        if self.engine.take_started() {
-            self.irqs.set_level(true);
-        }
         self.irqs.set_level(self.engine.intx());
+        if self.engine.take_started() {
+            self.irqs.pulse();
+        }
         let pending = self.engine.msi_pending();
         if pending != 0 {
             let delivered = self.irqs.signal(pending);

@@ -2,7 +2,15 @@
 
 //! Migration, program to program: the bytes are those of the engine, whoever carries them.
 
-use nix::errno::Errno;
+use std::os::fd::AsFd;
+
+use nix::{
+    errno::Errno,
+    sys::eventfd::{
+        EfdFlags,
+        EventFd, //
+    },
+};
 use vmig_model::{
     arcs::State,
     engine::{
@@ -13,6 +21,7 @@ use vmig_model::{
     types::Generation,
 };
 use vmig_vfio_user::{
+    message::uapi::*,
     Client,
     Server, //
 };
@@ -51,6 +60,35 @@ fn load(client: &mut Client, stream: &[u8], step: usize) -> Result<(), Errno> {
         .try_for_each(|piece| client.data_write(piece));
     let done = written.and_then(|()| client.set_state(State::Stop));
     done.map_err(|error| error.errno().expect("refused by the server"))
+}
+
+/// A client may have moved a pin that was up, and wait for a signal to take it down again.
+#[test]
+fn a_loaded_state_signals_intx_once_when_it_runs() {
+    let running = serial(PLAIN);
+    let mut client = running.connect();
+    let stream = saved(&mut client, 4096);
+    let line = EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap();
+    let bind = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+    let unmask = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK;
+    client
+        .set_irqs(0, bind, (0, 1), &[], &[line.as_fd()])
+        .unwrap();
+    load(&mut client, &stream, 4096).unwrap();
+    assert!(line.read().is_err(), "it does not run yet");
+    client.set_state(State::Running).unwrap();
+    assert_eq!(line.read(), Ok(1));
+    for state in [State::Stop, State::Running] {
+        client.set_irqs(0, unmask, (0, 1), &[], &[]).unwrap();
+        client.set_state(state).unwrap();
+        assert!(line.read().is_err(), "once, in {state:?}");
+    }
+    // Masked: the client has been signalled, and has not unmasked it.
+    let mask = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK;
+    client.set_irqs(0, mask, (0, 1), &[], &[]).unwrap();
+    load(&mut client, &stream, 4096).unwrap();
+    client.set_state(State::Running).unwrap();
+    assert!(line.read().is_err(), "masked");
 }
 
 /// The stream of the same device without a server in between.

@@ -256,6 +256,15 @@ struct Process {
 }
 
 impl Process {
+    /// Kills all of its group, which has its number as long as nobody has waited for it.
+    fn kill(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let group = i32::try_from(self.child.id()).expect("a process");
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+    }
+
     fn errors(&self) -> String {
         let text = fs::read(self.directory.join("stderr")).unwrap_or_default();
         String::from_utf8_lossy(&text).trim().to_owned()
@@ -282,10 +291,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Ended already is as good.
-        let group = i32::try_from(self.child.id()).expect("a process");
-        let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        let _ = self.child.wait();
+        self.kill();
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
@@ -335,14 +341,9 @@ impl Qemu {
         answer["status"].as_str().unwrap_or("?").to_owned()
     }
 
-    /// Kills it: no chance to clean up.
-    ///
-    /// # Panics
-    ///
-    /// If it has ended already.
+    /// Kills it: no chance to clean up. Ended already is as good.
     pub fn kill(&mut self) {
-        self.process.child.kill().expect("kill");
-        self.process.child.wait().expect("wait");
+        self.process.kill();
     }
 
     /// Whether it has ended.

@@ -27,7 +27,7 @@ const BATCHES: u64 = 10;
 ///
 /// With `-accel tcg` it loses pages that the guest writes while memory is sent, whatever devices there
 /// are: a guest with QEMU's own `pci-serial` and no VFIO dies, too, once memory is sent more than once
-/// (README, compatibility). So the guest runs until memory and device are ready to go, and no longer.
+/// (README, "Clients"). So the guest runs until memory and device are ready to go, and no longer.
 const DOWNTIME_7: u64 = 60_000;
 
 /// How a QEMU attaches a device: all that differs between the journeys.

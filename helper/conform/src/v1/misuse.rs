@@ -285,13 +285,15 @@ fn mappings(old: &Old, areas: &[Area]) -> Result<Vec<Memory>, Unheld> {
     areas.iter().map(map).collect()
 }
 
-/// Bytes of a mapping that are looked at. Each page of it is a page fault, for each mapping again.
-const BEGINNING: usize = 16 << 12;
+/// Bytes of a mapping that are looked at in each state: a page fault for each page, for each mapping again.
+/// And those that are looked at once.
+const BEGINNING: usize = 64 << 10;
+const MOST: usize = 1 << 20;
 
-/// What the beginning of each mapping shows; nothing, where the device refuses the access.
-fn shown(mappings: &[Memory]) -> Vec<u8> {
+/// What each mapping shows in its first `len` bytes; nothing, where the device refuses the access.
+fn shown(mappings: &[Memory], len: usize) -> Vec<u8> {
     let look = |memory: &Memory| {
-        let mut seen = vec![0; memory.size().min(BEGINNING)];
+        let mut seen = vec![0; memory.size().min(len)];
         let pages = seen.chunks_mut(4096).enumerate();
         for (i, page) in pages {
             // A page that is refused stays 0.
@@ -329,11 +331,11 @@ fn v32(bench: &Bench) -> Verdict {
     let mut held = Held::default();
     // Mapped across changes of state, and mapped anew in each state.
     let kept = mappings(&old, &areas)?;
-    let first = shown(&kept);
+    let first = shown(&kept, MOST);
     for state in STATES {
         old.enter(state)?;
-        shown(&kept);
-        shown(&mappings(&old, &areas)?);
+        shown(&kept, BEGINNING);
+        shown(&mappings(&old, &areas)?, BEGINNING);
     }
     drop(kept);
     old.restart()?;
@@ -341,7 +343,7 @@ fn v32(bench: &Bench) -> Verdict {
     old.load(&transactions, "a good stream after mappings came and went")?;
     leave_mark(old)?;
     let old = Old::open(bench)?;
-    let seen = shown(&mappings(&old, &areas)?);
+    let seen = shown(&mappings(&old, &areas)?, MOST);
     let mark = mark();
     check(
         memchr::memmem::find(&seen, &mark).is_none(),

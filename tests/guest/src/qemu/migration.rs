@@ -41,6 +41,24 @@ impl Qemu {
         self.done("migrate-incoming", &json!({"uri": uri(&socket)}));
     }
 
+    /// Waits until a destination whose source is gone runs, or has ended; whether it runs.
+    ///
+    /// # Panics
+    ///
+    /// If it does neither.
+    #[track_caller]
+    pub fn outlives(&mut self) -> bool {
+        let settled = wait::until(LONG, || self.has_ended() || self.runs());
+        assert!(settled, "{}: {}", self.name(), self.errors());
+        !self.has_ended()
+    }
+
+    /// Whether it runs; one that has ended, or ends now, does not.
+    fn runs(&mut self) -> bool {
+        let answer = self.qmp.execute("query-status", &json!({}));
+        answer.is_ok_and(|answer| answer["status"] == "running")
+    }
+
     /// Begins a migration to `to`, which listens.
     #[track_caller]
     pub fn start_migration(&mut self, to: &Qemu) {

@@ -231,7 +231,13 @@ fn prove(chosen: impl Fn(&Fault) -> bool) {
     let mut wrong = Vec::new();
     for fault in faults {
         let statements = match &touched {
-            None => named(fault),
+            None => named(
+                fault,
+                table
+                    .faults
+                    .iter()
+                    .position(|other| other.name == fault.name),
+            ),
             Some(_) if fault.by_module => statements().collect(),
             Some(touched) => touched
                 .get(&fault.name)
@@ -259,13 +265,17 @@ fn prove(chosen: impl Fn(&Fault) -> bool) {
 
 /// What the table names, and the controls. Under a tracer everything is slow, and most else does
 /// not even ask the driver.
-fn named(fault: &Fault) -> Vec<&'static Statement> {
-    let control = match fault.by_module {
-        // Each gets its turn.
-        true => CONTROLS[fault.name.len() % CONTROLS.len()],
-        false => "C12",
+fn named(fault: &Fault, turn: Option<usize>) -> Vec<&'static Statement> {
+    let controls: &[&str] = match fault.by_module {
+        true => &CONTROLS,
+        false => &["C12"],
     };
-    let is_control = |id: Id| id.to_string() == control;
+    // Each has its turn, but for those that are to notice.
+    let is_free = |control: &&&str| !fault.breaks.iter().any(|id| id.to_string() == **control);
+    let turns = controls.iter().cycle().skip(turn.unwrap_or(0));
+    let control = turns.take(controls.len()).find(is_free);
+    assert!(control.is_some() || !fault.by_module, "{}", fault.name);
+    let is_control = |id: Id| control.is_some_and(|control| id.to_string() == *control);
     statements()
         .filter(|statement| fault.breaks.contains(&statement.id) || is_control(statement.id))
         .collect()

@@ -53,12 +53,13 @@ fn define(host: &Host, id: &str) {
 /// Waits until the device is there, with its parameters, and libvirt has heard of it.
 #[track_caller]
 fn expect(host: &Host, mdev: &Mdev) {
-    let there = wait::until(LONG / 10, || mdev.path("migration/ports").exists());
+    host.settle();
+    let there = wait::until(LONG / 3, || mdev.path("migration/ports").exists());
     assert!(there, "{}: {}", mdev.uuid(), udevd_log());
+    host.settle();
     let values = ["ports", "fifo-size", "auto-flow"].map(|name| mdev.param(name));
     assert_eq!(values, ["2", "64", "off"]);
     assert_eq!(Function::at(PARENT).driver().as_deref(), Some("vmig"));
-    host.settle();
     let name = mdev_node(mdev.uuid(), PARENT);
     let active = || {
         host.virsh(&["nodedev-list", "--cap", "mdev"])
@@ -96,6 +97,7 @@ fn devices_with_autostart_come_with_their_parent() {
     // The function comes anew, with vmig loaded.
     sysfs::write(function.path("remove"), "1").expect("remove");
     assert!(!mdev.directory().exists());
+    host.settle();
     sysfs::write("/sys/bus/pci/rescan", "1").expect("rescan");
     expect(host, &mdev);
 

@@ -18,6 +18,9 @@ use guest::{uuid, wait, Client};
 /// Longest wait for a daemon.
 const START: Duration = Duration::from_secs(60);
 
+/// Longer than libvirt waits until it looks at definitions that have changed.
+const MOMENT: Duration = Duration::from_millis(300);
+
 /// Where daemons write what they have to say.
 const LOGS: &str = "/tmp";
 
@@ -92,7 +95,7 @@ impl Host {
         })
     }
 
-    /// Starts a daemon, and waits until it answers.
+    /// Starts a daemon, and waits until it listens.
     fn started(client: Client, command: &mut Command, name: &str, sockets: &str) -> Self {
         let log = format!("{LOGS}/libvirtd-{name}.log");
         background(command, &log);
@@ -162,10 +165,18 @@ impl Host {
         self.done(&words, "")
     }
 
-    /// Waits until udev has handled all events.
+    /// Waits until udev has handled all events, and libvirt what it heard of them: it looks at devices and
+    /// definitions by itself, a moment later.
     #[track_caller]
     pub(crate) fn settle(&self) {
         udevadm(&self.client, &["settle"]);
+        let mut before = None;
+        let quiet = wait::until(START, || {
+            thread::sleep(MOMENT);
+            let now = self.virsh(&["nodedev-list", "--all"]);
+            before.replace(now.clone()) == Some(now)
+        });
+        assert!(quiet, "libvirt's devices do not settle: {before:?}");
     }
 }
 

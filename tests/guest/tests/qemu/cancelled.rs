@@ -63,12 +63,9 @@ fn a_cancel_in_the_last_phase_loses_nothing() {
                 assert_eq!(two.source.status(), "postmigrate");
             }
             Some("cancelled") => {
-                let destination = &mut two.destination;
-                let gone = guest::wait::until(guest::wait::SOON, || destination.has_ended());
-                if !gone {
+                if two.destination.outlives() {
                     // It had all before the source was told: both have the guest now.
-                    assert_eq!(destination.status(), "running", "{}", version.name);
-                    destination.kill();
+                    two.destination.kill();
                 }
                 goes_on_and_moves(&mut two, &setup);
             }
@@ -87,7 +84,7 @@ fn a_cancel_in_the_last_phase_loses_nothing() {
 
 /// A migration that is given up leaves everything as it was, and the next one succeeds.
 #[test]
-fn migrations_can_be_cancelled_in_each_phase() {
+fn migrations_can_be_cancelled_before_the_last_phase() {
     let _test = Test::begin_within(LONG);
     for (version, attach) in [
         (QEMU_7, Attach::V1),

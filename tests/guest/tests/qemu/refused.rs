@@ -54,6 +54,21 @@ fn assert_refused(source: &Mdev, destination: &Mdev, reason: &str) {
     }
 }
 
+/// Names of objects are looked up in the devices, too, each of which has a property `iommufd`.
+#[test]
+fn an_iommufd_object_of_that_name_is_ambiguous() {
+    let _test = Test::begin_within(LONG);
+    let kind = Type::default_parent("serial-1");
+    let mdevs = [kind.new_device(), kind.new_device()];
+    for version in [QEMU_10, QEMU_11] {
+        let setup = Setup::new(version, Attach::Group).with(",iommufd=iommufd");
+        let setup = setup.words(&["-object", "iommufd,id=iommufd"]);
+        let said = setup.start_with(&[&mdevs[0], &mdevs[1]]).unwrap_err();
+        let text = "Path 'iommufd' does not uniquely identify an object";
+        assert!(said.contains(text), "{}: {said}", version.name);
+    }
+}
+
 #[test]
 fn other_parameters_are_refused_in_pre_copy() {
     let _test = Test::begin_within(LONG);
