@@ -30,6 +30,9 @@ use qtest::Qtest;
 /// Where the device is in the machine; it is part of the name that its state has in a migration.
 pub const SLOT: u8 = 5;
 
+/// A firmware of nothing but `hlt`: the processor stops at its first instruction.
+pub static HALTED: [u8; 64 << 10] = [0xf4; 64 << 10];
+
 /// Longest wait for a QEMU to come up, or to end.
 const START: Duration = Duration::from_secs(30);
 
@@ -154,7 +157,7 @@ impl Setup {
     /// If it neither ends nor answers.
     #[track_caller]
     pub fn start(&self, mdev: &Mdev) -> Result<Qemu, String> {
-        self.start_with(&[mdev])
+        self.start_with(std::slice::from_ref(mdev))
     }
 
     /// Starts it with several devices, from [`SLOT`] on.
@@ -167,7 +170,7 @@ impl Setup {
     ///
     /// As [`Setup::start`].
     #[track_caller]
-    pub fn start_with(&self, mdevs: &[&Mdev]) -> Result<Qemu, String> {
+    pub fn start_with(&self, mdevs: &[Mdev]) -> Result<Qemu, String> {
         let client = Client::enter(self.version.client);
         let command = client.command("qemu-system-x86_64");
         self.launch(command, &self.devices(mdevs))
@@ -191,7 +194,7 @@ impl Setup {
     }
 
     /// The words for the devices, and for a migration to come.
-    fn devices(&self, mdevs: &[&Mdev]) -> Vec<String> {
+    fn devices(&self, mdevs: &[Mdev]) -> Vec<String> {
         let mut words = Vec::new();
         let attached = match self.attach {
             Attach::Group => "",
@@ -221,8 +224,7 @@ impl Setup {
         let directory = PathBuf::from(format!("/tmp/qemu-{}-{number}", std::process::id()));
         fs::create_dir(&directory).expect("directory");
         let file = |name: &str| directory.join(name).display().to_string();
-        // Nothing but `hlt`: the processor stops at its first instruction.
-        fs::write(file("bios"), [0xf4; 64 << 10]).expect("bios");
+        fs::write(file("bios"), HALTED).expect("bios");
         let errors = File::create(file("stderr")).expect("stderr");
         command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
         command.args(["-M", self.version.machine, "-accel", "tcg", "-m", "32"]);

@@ -27,6 +27,32 @@ pub struct Said {
     pub err: String,
 }
 
+impl Said {
+    /// What it wrote to standard output.
+    ///
+    /// # Panics
+    ///
+    /// If it did not succeed.
+    #[track_caller]
+    pub fn done(self) -> String {
+        assert_eq!(self.status, Some(0), "{self:?}");
+        self.out
+    }
+
+    /// Asserts that it failed, with all of `parts` on standard error.
+    ///
+    /// # Panics
+    ///
+    /// If it did not.
+    #[track_caller]
+    pub fn refused(self, parts: &[&str]) {
+        assert_eq!(self.status, Some(1), "{self:?}");
+        for part in parts {
+            assert!(self.err.contains(part), "{part:?}: {self:?}");
+        }
+    }
+}
+
 impl Client {
     /// Puts vmig's callout and command where `make install` does.
     ///
@@ -86,9 +112,7 @@ impl Client {
     /// If it does not.
     #[track_caller]
     pub fn done(&self, words: &[&str], input: &str) -> String {
-        let said = self.run(words, input);
-        assert_eq!(said.status, Some(0), "{words:?}: {said:?}");
-        said.out
+        self.run(words, input).done()
     }
 
     /// The run must fail, with all of `parts` on standard error.
@@ -98,10 +122,6 @@ impl Client {
     /// If it does not.
     #[track_caller]
     pub fn refused(&self, words: &[&str], input: &str, parts: &[&str]) {
-        let said = self.run(words, input);
-        assert_eq!(said.status, Some(1), "{words:?}: {said:?}");
-        for part in parts {
-            assert!(said.err.contains(part), "{part:?}: {said:?}");
-        }
+        self.run(words, input).refused(parts);
     }
 }

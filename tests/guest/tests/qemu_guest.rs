@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use guest::contents::LIST;
 use guest::guestos::{Counts, Machine, Plug};
 use guest::{Client, Mdev, Test, Type};
 use serde_json::json;
@@ -22,6 +23,10 @@ const LEGS: usize = 3;
 /// Lines through a port, and batches of a queue, before the journey and after each leg.
 const LINES: u64 = 20;
 const BATCHES: u64 = 10;
+
+/// Parameters of an accelerator, and what the guest says of it.
+const FULL: &str = "memory-mb=16 num-queues=4 checksum=on codec=zero";
+const DESCRIBED: &str = "accel queues=4 memory=16 checksum=on";
 
 /// How long QEMU 7.2 may stop the guest, in ms: as long as it takes to send all memory.
 ///
@@ -186,23 +191,19 @@ fn work(rider: &Rider, list: &str, described: &str, queues: usize) {
 #[test]
 fn a_16750_keeps_every_line_in_qemu_7() {
     let _test = Test::begin_within(LIMIT);
-    let list = "ports=2 fifo-size=64 auto-flow=on";
-    lines(&Rider::qemu_7(), list, "TI16750");
+    lines(&Rider::qemu_7(), LIST, "TI16750");
 }
 
 #[test]
 fn an_accelerator_goes_on_in_qemu_7() {
     let _test = Test::begin_within(LIMIT);
-    let list = "memory-mb=16 num-queues=4 checksum=on codec=zero";
-    let described = "accel queues=4 memory=16 checksum=on";
-    work(&Rider::qemu_7(), list, described, 4);
+    work(&Rider::qemu_7(), FULL, DESCRIBED, 4);
 }
 
 #[test]
 fn a_16750_keeps_every_line_in_qemu_10() {
     let _test = Test::begin_within(LIMIT);
-    let list = "ports=2 fifo-size=64 auto-flow=on";
-    lines(&Rider::qemu_10(), list, "TI16750");
+    lines(&Rider::qemu_10(), LIST, "TI16750");
 }
 
 #[test]
@@ -214,7 +215,5 @@ fn a_16550a_keeps_every_line_in_qemu_11() {
 #[test]
 fn an_accelerator_goes_on_in_qemu_11() {
     let _test = Test::begin_within(LIMIT);
-    let list = "memory-mb=16 num-queues=4 checksum=on codec=zero";
-    let described = "accel queues=4 memory=16 checksum=on";
-    work(&Rider::qemu_11(), list, described, 4);
+    work(&Rider::qemu_11(), FULL, DESCRIBED, 4);
 }

@@ -53,6 +53,18 @@ impl Qemu {
         !self.has_ended()
     }
 
+    /// Waits until it runs.
+    ///
+    /// # Panics
+    ///
+    /// If it does not within `limit`.
+    #[track_caller]
+    pub fn await_running(&mut self, limit: Duration) {
+        let running = wait::until(limit, || self.status() == "running");
+        let name = self.name().to_owned();
+        assert!(running, "{name}: {}; {}", self.status(), self.errors());
+    }
+
     /// Whether it runs; one that has ended, or ends now, does not.
     fn runs(&mut self) -> bool {
         let answer = self.qmp.execute("query-status", &json!({}));
@@ -136,8 +148,7 @@ impl Qemu {
             self.errors(),
             to.errors()
         );
-        let arrived = wait::until(LONG, || to.status() == "running");
-        assert!(arrived, "{} does not run: {}", to.name(), to.errors());
+        to.await_running(LONG);
         answer
     }
 

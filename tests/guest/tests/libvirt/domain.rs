@@ -5,12 +5,12 @@
 
 use std::fs;
 
-use guest::qemu::{QEMU_10, SLOT};
+use guest::qemu::{HALTED, QEMU_10, SLOT};
 use guest::uart::*;
 
 use crate::host::Host;
 
-/// Its firmware: nothing but `hlt`.
+/// Where its firmware is.
 const BIOS: &str = "/tmp/halted.bin";
 
 /// Where BAR 0 of the card answers.
@@ -32,7 +32,7 @@ impl<'a> Domain<'a> {
     /// Starts one with the device `uuid`.
     #[track_caller]
     pub(crate) fn start(host: &'a Host, name: &str, uuid: &str) -> Self {
-        fs::write(BIOS, [0xf4; 64 << 10]).expect("firmware");
+        fs::write(BIOS, HALTED).expect("firmware");
         let create = ["virsh", "create", "/dev/stdin", "--validate"];
         host.done(&create, &xml(name, uuid));
         Self::existing(host, name)

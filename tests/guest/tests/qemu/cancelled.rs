@@ -4,10 +4,11 @@
 
 use guest::qemu::cards::Card;
 use guest::qemu::{Attach, Qemu, Setup, QEMU_10, QEMU_11, QEMU_7};
+use guest::wait::SOON;
 use guest::Test;
 use serde_json::json;
 
-use crate::two::{all, Two};
+use crate::two::Two;
 use crate::LONG;
 
 /// What pauses a migration before the machine is stopped, on or off.
@@ -19,14 +20,12 @@ fn pause_before_switchover(source: &mut Qemu, on: bool) {
 /// After `migrate_cancel`: the guest runs at the source and uses its card, and a second migration succeeds.
 #[track_caller]
 fn goes_on_and_moves(two: &mut Two, setup: &Setup) {
-    let source = &mut two.source;
-    let goes_on = guest::wait::until(guest::wait::SOON, || source.status() == "running");
-    assert!(goes_on, "{}", two.source.status());
+    two.source.await_running(SOON);
     Card::find(&two.source.qtest).touch();
     // The destination of a migration that failed is of no use any more.
     two.destination.ended();
     let destination = setup.clone().incoming();
-    let destination = destination.start_with(&all(&two.devices[1]));
+    let destination = destination.start_with(&two.devices[1]);
     two.destination = destination.expect("second destination");
     two.source.hurry();
     pause_before_switchover(&mut two.source, false);
@@ -56,10 +55,7 @@ fn a_cancel_in_the_last_phase_loses_nothing() {
         let answer = two.source.wait_for_migration(&["completed", "cancelled"]);
         match answer["status"].as_str() {
             Some("completed") => {
-                let destination = &mut two.destination;
-                let arrived =
-                    guest::wait::until(guest::wait::SOON, || destination.status() == "running");
-                assert!(arrived, "{}", two.destination.status());
+                two.destination.await_running(SOON);
                 assert_eq!(two.source.status(), "postmigrate");
             }
             Some("cancelled") => {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use guest::qemu::cards::Card;
 use guest::qemu::{Attach, Setup, QEMU_10, QEMU_11, QEMU_7};
-use guest::{wait, Test, Type};
+use guest::wait::SOON;
+use guest::{Test, Type};
 
 /// How often each side is killed.
 const TIMES: u64 = 10;
@@ -82,8 +83,7 @@ fn either_side_can_be_killed_at_any_point() {
                 "failed"
             };
             if outcome == "failed" {
-                let goes_on = wait::until(wait::SOON, || source.status() == "running");
-                assert!(goes_on, "{}", source.status());
+                source.await_running(SOON);
                 Card::find(&source.qtest).check();
             }
         }

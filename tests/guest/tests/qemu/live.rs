@@ -4,6 +4,7 @@
 
 use guest::qemu::cards::Card;
 use guest::qemu::{Attach, Setup, Version, QEMU_10, QEMU_11, QEMU_7};
+use guest::wait::SOON;
 use guest::Test;
 use serde_json::Value;
 
@@ -146,7 +147,7 @@ fn dma_during_a_migration_is_not_lost() {
         two.source.hurry();
         let answer = two.source.wait_for_migration(&["completed"]);
         assert_eq!(answer["status"], "completed", "{answer}");
-        guest::wait::until(guest::wait::SOON, || two.destination.status() == "running");
+        two.destination.await_running(SOON);
         Card::find(&two.destination.qtest).check();
         two.end();
     }

@@ -63,7 +63,7 @@ fn an_iommufd_object_of_that_name_is_ambiguous() {
     for version in [QEMU_10, QEMU_11] {
         let setup = Setup::new(version, Attach::Group).with(",iommufd=iommufd");
         let setup = setup.words(&["-object", "iommufd,id=iommufd"]);
-        let said = setup.start_with(&[&mdevs[0], &mdevs[1]]).unwrap_err();
+        let said = setup.start_with(&mdevs).unwrap_err();
         let text = "Path 'iommufd' does not uniquely identify an object";
         assert!(said.contains(text), "{}: {said}", version.name);
     }

@@ -18,11 +18,6 @@ pub(crate) struct Two {
     pub(crate) devices: [Vec<Mdev>; 2],
 }
 
-/// To start a machine with.
-pub(crate) fn all(devices: &[Mdev]) -> Vec<&Mdev> {
-    devices.iter().collect()
-}
-
 impl Two {
     /// Starts both, and fills the devices of the first.
     #[track_caller]
@@ -33,8 +28,8 @@ impl Two {
                 .map(|kind| Type::default_parent(kind).new_device())
                 .collect::<Vec<_>>()
         });
-        let source = from.start_with(&all(&devices[0])).expect("source");
-        let destination = to.clone().incoming().start_with(&all(&devices[1]));
+        let source = from.start_with(&devices[0]).expect("source");
+        let destination = to.clone().incoming().start_with(&devices[1]);
         let mut two = Self {
             source,
             destination: destination.expect("destination"),
