@@ -28,6 +28,10 @@ use super::{
 /// Longer than the conformance suite lets a refusal take.
 const CHEWING: Delta = Delta::from_millis(6000);
 
+/// As long as a read takes with [`Fault::SignalsLose`], for a signal to come in it: without, one that comes between two
+/// system calls is all that a busy machine may see.
+const LINGERING: Delta = Delta::from_micros(300);
+
 /// How far into a write [`Fault::ChewsOnLengths`] looks, in bytes.
 const REACH: usize = 256;
 
@@ -108,7 +112,10 @@ impl<D: Device, B: AsRef<[u8]> + AsMut<[u8]>, C: Crc32c> Engine<D, B, C> {
         self.session.consumed = self.session.consumed.saturating_add(bytes);
         let loses = match self.fault {
             Fault::SmallReadsLose => count == 1 && self.real.state() == State::StopCopy,
-            Fault::SignalsLose => kernel::current!().signal_pending(),
+            Fault::SignalsLose => {
+                fsleep(LINGERING);
+                kernel::current!().signal_pending()
+            }
             _ => false,
         };
         if loses {
