@@ -472,9 +472,12 @@ pub struct Conform {
     /// Print the statements, and check nothing
     #[arg(long)]
     pub list: bool,
-    #[doc = "Job of a process that `conform` itself has started."]
+    #[doc = "A job, done by this process: for a debugger or a tracer."]
     #[arg(long, hide = true, value_name = "JOB")]
     pub job: Option<String>,
+    #[doc = "Jobs that standard input names: a process that `conform` itself has started."]
+    #[arg(long, hide = true, conflicts_with = "job")]
+    pub jobs: bool,
 }
 
 /// A protocol of VFIO migration, or both.

@@ -1,7 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! What runs in a process of its own: one statement, or the first look at the device.
+//!
+//! Starting a program takes longer than many a statement. So one is started, [`serve`], and forks itself
+//! for each job; its memory is small, and nothing of one job is left for the next.
+#![expect(unsafe_code, reason = "a process forks itself here")]
 
+use std::{
+    fs::{
+        self,
+        File, //
+    },
+    io::{
+        self,
+        BufRead,
+        Write, //
+    },
+    panic::{
+        self,
+        AssertUnwindSafe, //
+    },
+    process,
+};
+
+use nix::{
+    sys::{
+        prctl::set_pdeathsig,
+        signal::Signal,
+        wait::{
+            waitpid,
+            WaitStatus, //
+        },
+    },
+    unistd::{
+        dup2_stdin,
+        fork,
+        ForkResult, //
+    },
+};
 use serde::{
     Deserialize,
     Serialize, //
@@ -85,11 +121,14 @@ pub(crate) enum Answer {
     Outcome(Outcome),
 }
 
-/// Does the job of a child process. The text is for the parent: its standard output and nothing
-/// else must be this.
-pub fn run(job: Job, options: Options) -> String {
+/// After the answer to a job, on a line of its own: its process is gone, and the device closed. A
+/// process that went wrong has in words how.
+pub(crate) const END: &str = "end";
+
+/// Does a job. The answer is for the one who asked; it is a line without an end.
+pub fn run(job: Job, options: &Options) -> String {
     let answer = match job {
-        Job::Look => match look(&options) {
+        Job::Look => match look(options) {
             Ok(look) => Answer::Look(look),
             Err(error) => Answer::Closed(error.to_string()),
         },
@@ -97,6 +136,73 @@ pub fn run(job: Job, options: Options) -> String {
     };
     // Strings, numbers and lists of them: there is nothing that JSON could not hold.
     serde_json::to_string(&answer).unwrap_or_default()
+}
+
+/// Prints a line at once: a process that forks must not have lines that wait.
+fn print(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// Does the jobs that `jobs` names, a line each, by a process each. What they answer goes to standard output, and
+/// a line `end` after each.
+///
+/// # Errors
+///
+/// What keeps it from reading jobs, starting processes or printing. So does a second thread in this
+/// process.
+pub fn serve(jobs: impl BufRead, options: &Options) -> io::Result<()> {
+    // The kernel's own count. What is checked here stays true: nothing below starts a thread but in
+    // a process that was forked.
+    let threads = fs::read_dir("/proc/self/task")?.count();
+    if threads != 1 {
+        let reason = format!("a process with {threads} threads cannot fork itself");
+        return Err(io::Error::other(reason));
+    }
+    for job in jobs.lines() {
+        let job = job?.parse().map_err(io::Error::other)?;
+        // SAFETY: There is no other thread, whose locks the new process would have without their
+        // owner.
+        match unsafe { fork() }? {
+            ForkResult::Child => alone(job, options),
+            ForkResult::Parent { child } => {
+                let how = loop {
+                    match waitpid(child, None)? {
+                        WaitStatus::Exited(_, 0) => break String::new(),
+                        WaitStatus::Exited(_, code) => break format!(" ended with status {code}"),
+                        WaitStatus::Signaled(_, signal, _) => {
+                            break format!(" died of signal {}", signal as i32)
+                        }
+                        // Nobody traces it or asks for more.
+                        _ => {}
+                    }
+                };
+                print(&format!("{END}{how}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A process that does `job` and nothing else.
+fn alone(job: Job, options: &Options) -> ! {
+    let work = || {
+        // Who kills the server means this one. It goes on being the child of it until here, or nobody waits.
+        set_pdeathsig(Signal::SIGKILL)?;
+        // The jobs that follow are not its own, nor its programs'.
+        dup2_stdin(File::open("/dev/null")?)?;
+        print(&run(job, options))
+    };
+    // A panic has said on standard error what it is about, and must not end up in the server's loop.
+    process::exit(match panic::catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => {
+            eprintln!("{error}");
+            1
+        }
+        Err(_) => 101,
+    })
 }
 
 fn look(options: &Options) -> Result<Look, vmig_vfio::Error> {
@@ -112,12 +218,12 @@ fn look(options: &Options) -> Result<Look, vmig_vfio::Error> {
     })
 }
 
-fn check(id: Id, options: Options) -> Outcome {
+fn check(id: Id, options: &Options) -> Outcome {
     let Some(statement) = statement(id) else {
         let reason = format!("there is no statement {id}");
         return Outcome::Skip { reason };
     };
-    let bench = Bench::new(options);
+    let bench = Bench::new(options.clone());
     Outcome::new(statement.class, (statement.check)(&bench))
 }
 
@@ -134,23 +240,31 @@ mod tests {
     }
 
     #[test]
+    fn a_process_with_threads_does_not_fork() {
+        // A test is a thread.
+        let refused = serve(&b"look\n"[..], &Options::default());
+        let refused = refused.expect_err("not alone").to_string();
+        assert!(refused.contains("threads cannot fork"), "{refused}");
+    }
+
+    #[test]
     fn a_device_that_is_not_there_is_said_so() {
         let options = Options {
             directory: "/nonexistent/device".into(),
             ..Options::default()
         };
-        let text = run(Job::Look, options.clone());
+        let text = run(Job::Look, &options);
         assert!(
             text.contains("closed") && text.contains("/nonexistent/device"),
             "{text}"
         );
-        let text = run(Job::Check(Id::c(1)), options.clone());
+        let text = run(Job::Check(Id::c(1)), &options);
         assert!(matches!(
             serde_json::from_str(&text).unwrap(),
             Answer::Outcome(Outcome::NotOk { .. })
         ));
         let socket = Some("/nonexistent/socket".into());
-        let text = run(Job::Look, Options { socket, ..options });
+        let text = run(Job::Look, &Options { socket, ..options });
         assert!(
             text.contains("closed") && text.contains("cannot connect"),
             "{text}"

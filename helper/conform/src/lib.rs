@@ -50,6 +50,7 @@ mod raw;
 mod report;
 mod run;
 mod select;
+mod server;
 mod stream;
 mod system;
 mod target;

@@ -9,26 +9,10 @@
 use std::{
     ffi::OsString,
     fmt,
-    io::{
-        self,
-        Read, //
-    },
-    os::unix::process::ExitStatusExt,
+    io,
     path::PathBuf,
-    process::{
-        Command,
-        ExitStatus,
-        Stdio, //
-    },
-    sync::mpsc,
-    thread,
-    time::{
-        Duration,
-        Instant, //
-    },
+    time::Instant, //
 };
-
-use wait_timeout::ChildExt as _;
 
 use crate::{
     bench::Options,
@@ -43,13 +27,14 @@ use crate::{
         Outcome,
         Report, //
     },
+    server::{
+        End,
+        Server, //
+    },
 };
 
-/// How long a killed process may take to be gone.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// How a child process is started: the program, and arguments that lead to [`crate::child::run`]
-/// with the job whose name is added as the last argument.
+/// How a child process is started: the program, and arguments that lead to [`crate::child::serve`] with its
+/// standard input.
 #[derive(Clone, Debug)]
 pub struct Starter {
     /// The program, normally this one.
@@ -91,7 +76,7 @@ impl std::error::Error for Error {
 
 /// A run, from the first look on.
 pub struct Run {
-    starter: Starter,
+    server: Server,
     options: Options,
     log: Watch,
     look: Look,
@@ -111,7 +96,11 @@ impl Run {
             None => Watch::new(&options.roots.dev),
             Some(_) => Watch::nothing(),
         };
-        let look = match start(&starter, Job::Look, options.deadline).map_err(Error::Start)? {
+        let mut server = Server::new(starter);
+        let look = match server
+            .ask(Job::Look, options.deadline)
+            .map_err(Error::Start)?
+        {
             End::Answer(Answer::Look(look)) => look,
             End::Answer(Answer::Closed(reason)) => return Err(Error::Closed(reason)),
             End::Answer(Answer::Outcome(_)) => return Err(Error::Child("misunderstood".into())),
@@ -119,7 +108,7 @@ impl Run {
             End::Late | End::Stuck => return Err(Error::Child("does not answer".into())),
         };
         Ok(Self {
-            starter,
+            server,
             options,
             log,
             look,
@@ -167,7 +156,7 @@ impl Run {
         self.log.worst();
         let job = Job::Check(statement.id);
         let seconds = self.options.deadline.as_secs();
-        let outcome = match start(&self.starter, job, self.options.deadline) {
+        let outcome = match self.server.ask(job, self.options.deadline) {
             Err(error) => Outcome::Skip {
                 reason: format!("cannot start a process: {error}"),
             },
@@ -218,86 +207,16 @@ impl Run {
     }
 }
 
-/// How a child process ended.
-enum End {
-    Answer(Answer),
-    /// Without an answer.
-    Died(String),
-    /// Not in time.
-    Late,
-    /// Not in time, and it cannot be killed.
-    Stuck,
-}
-
-fn start(starter: &Starter, job: Job, deadline: Duration) -> io::Result<End> {
-    let mut child = Command::new(&starter.program)
-        .args(&starter.arguments)
-        .arg(job.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let out = collect(child.stdout.take());
-    let err = collect(child.stderr.take());
-    let status = match child.wait_timeout(deadline)? {
-        Some(status) => status,
-        None => {
-            child.kill()?;
-            return Ok(match child.wait_timeout(GRACE)? {
-                Some(_) => End::Late,
-                None => End::Stuck,
-            });
-        }
-    };
-    // Programs that the child has started may hold the pipes a little longer.
-    let text = out.recv_timeout(GRACE).unwrap_or_default();
-    let answer = serde_json::from_slice(&text)
-        .ok()
-        .filter(|_| status.success());
-    Ok(match answer {
-        Some(answer) => End::Answer(answer),
-        None => {
-            let said = err.recv_timeout(GRACE).unwrap_or_default();
-            End::Died(how(status, &String::from_utf8_lossy(&said)))
-        }
-    })
-}
-
-/// Reads a pipe to its end, in a thread: what a process prints may be more than a pipe holds.
-fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut text = Vec::new();
-        if let Some(mut pipe) = pipe {
-            // What could be read before a failure is all there is to have.
-            let _ = pipe.read_to_end(&mut text);
-        }
-        let _ = sender.send(text);
-    });
-    receiver
-}
-
-/// In words, how a process ended that should have answered.
-fn how(status: ExitStatus, said: &str) -> String {
-    let said = said.trim();
-    let how = match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("died of signal {signal}"),
-        (None, Some(code)) => format!("ended with status {code}"),
-        (None, None) => "ended".to_owned(),
-    };
-    match said.is_empty() {
-        true => how,
-        false => format!("{how}: {said}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::catalogue::Id;
 
-    /// A starter whose child runs a shell script; the job is `$0`.
+    /// A starter whose child runs a shell script for each job, which is `$job`.
     fn shell(script: &str) -> Starter {
+        let script = format!("while read -r job; do {script}; echo end; done");
         Starter {
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
@@ -308,7 +227,7 @@ mod tests {
 
     /// The outcome of a statement whose child does `script`.
     fn outcome(id: Id, script: &str) -> (Outcome, Outcome) {
-        let script = format!("case $0 in look) echo '{LOOK}';; *) {script};; esac");
+        let script = format!("case $job in look) echo '{LOOK}';; *) {script};; esac");
         let options = Options {
             deadline: Duration::from_millis(1000),
             directory: "/nonexistent".into(),
@@ -343,9 +262,24 @@ mod tests {
             not_ok("echo no >&2; exit 3"),
             "its process ended with status 3: no"
         );
-        assert_eq!(not_ok("echo garbage"), "its process ended with status 0");
+        assert_eq!(not_ok("exit 0"), "its process ended with status 0");
+        assert_eq!(not_ok("echo garbage"), "its process gave no answer");
+        assert_eq!(not_ok(":"), "its process gave no answer");
         let late = r#"echo '{"outcome":{"result":"ok"}}'; exit 1"#;
         assert_eq!(not_ok(late), "its process ended with status 1");
+        let late = r#"echo '{"outcome":{"result":"ok"}}'; echo why >&2; echo end died of signal 9"#;
+        assert_eq!(not_ok(late), "its process died of signal 9: why");
+    }
+
+    #[test]
+    fn one_that_went_wrong_is_not_asked_again() {
+        let answer = r#"echo "{\"outcome\":{\"result\":\"ok\",\"notes\":[\"$n\"]}}""#;
+        let noted = |outcome: Outcome| outcome.details().join(",");
+        // A process counts what it is asked: the first is the look.
+        let (first, second) = outcome(Id::c(1), &format!("n=${{n}}x; {answer}"));
+        assert_eq!((noted(first), noted(second)), ("x".into(), "xx".into()));
+        let (first, second) = outcome(Id::c(1), &format!("n=${{n}}x; {answer}; echo end failed"));
+        assert_eq!(noted(first), noted(second));
     }
 
     #[test]

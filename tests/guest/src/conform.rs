@@ -3,12 +3,15 @@
 //! Running the conformance suite. Each statement is checked by a process of `vmig conform`, so that
 //! one that dies or hangs is a result and not the end of the run.
 
+use std::process::Command;
 use std::time::Duration;
 
 use vmig_conform::{AttachForm, Options, Report, Run, Starter, Statement};
 use vmig_vfio::Attach;
 
 use crate::{kernel, Mdev};
+
+const PROGRAM: &str = "/bin/vmig";
 
 /// How long one statement may take. Those that try a lot stop after half of it.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -76,8 +79,25 @@ fn form(attach: Attach) -> AttachForm {
     }
 }
 
-/// The command with the same options, but for the job.
-pub fn starter(options: &Options) -> Starter {
+/// The command with the same options, that has jobs done.
+fn starter(options: &Options) -> Starter {
+    let mut arguments = words(options);
+    arguments.push("--jobs".to_owned());
+    Starter {
+        program: PROGRAM.into(),
+        arguments: arguments.into_iter().map(Into::into).collect(),
+    }
+}
+
+/// The command that checks `statement` in its own process, with the same options.
+pub fn check(options: &Options, statement: &Statement) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(words(options)).arg("--job");
+    command.arg(statement.id.to_string());
+    command
+}
+
+fn words(options: &Options) -> Vec<String> {
     let mut arguments = vec![
         "conform".to_owned(),
         options.directory.display().to_string(),
@@ -98,9 +118,5 @@ pub fn starter(options: &Options) -> Starter {
         arguments.push("--reconfigure".to_owned());
         arguments.push(format!("{} '{script}'", command.join(" ")));
     }
-    arguments.push("--job".to_owned());
-    Starter {
-        program: "/bin/vmig".into(),
-        arguments: arguments.into_iter().map(Into::into).collect(),
-    }
+    arguments
 }

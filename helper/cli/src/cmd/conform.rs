@@ -2,12 +2,13 @@
 
 //! `vmig conform`: whether a VFIO driver does what the migration uAPI promises.
 //!
-//! It works on any VFIO device, and on that of a vfio-user server. Each statement is checked in a process of its own, which is this
-//! program with the hidden option `--job`.
+//! It works on any VFIO device, and on that of a vfio-user server. Each statement is checked in a process of its own, forked from
+//! this program with the hidden option `--jobs`.
 
 use std::{
     env,
     ffi::OsString,
+    io,
     path::{
         Path,
         PathBuf, //
@@ -71,7 +72,12 @@ pub(super) fn run(args: &Conform, context: &mut Context<'_>) -> Result<Exit, Fai
     let options = options(args, context)?;
     if let Some(job) = &args.job {
         let job = job.parse::<child::Job>().map_err(|error| usage(&error))?;
-        context.lines([child::run(job, options)])?;
+        context.lines([child::run(job, &options)])?;
+        return Ok(Exit::Done);
+    }
+    if args.jobs {
+        let served = child::serve(io::stdin().lock(), &options);
+        served.map_err(|error| Failure::Environment(Message::new(error.to_string())))?;
         return Ok(Exit::Done);
     }
     let starter = starter(args, &options, context)?;
@@ -198,7 +204,7 @@ fn there(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// How this program is started for one job.
+/// How this program is started to have jobs done.
 fn starter(args: &Conform, options: &Options, context: &Context<'_>) -> Result<Starter, Failure> {
     let program = env::current_exe().map_err(|error| {
         let why = vmig::error::Errno(&error);
@@ -232,7 +238,7 @@ fn starter(args: &Conform, options: &Options, context: &Context<'_>) -> Result<S
     if let Some(command) = &args.reconfigure {
         arguments.extend(["--reconfigure".into(), command.into()]);
     }
-    arguments.push("--job".into());
+    arguments.push("--jobs".into());
     Ok(Starter { program, arguments })
 }
 

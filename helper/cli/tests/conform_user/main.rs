@@ -291,7 +291,7 @@ fn check(fault: &str, chosen: &[&'static Statement]) -> Vec<Report> {
         program: VMIG.into(),
         arguments: words
             .into_iter()
-            .chain(["--deadline", "30", "--job"])
+            .chain(["--deadline", "30", "--jobs"])
             .map(Into::into)
             .collect(),
     };

@@ -14,7 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use guest::tracer::{self, Event};
@@ -151,13 +150,9 @@ impl Device {
     /// Checks a statement under a tracer. The process that checks it is traced and not the one that
     /// waits for it: that one would only make it slow.
     fn trace(&self, statement: &Statement, judge: impl FnMut(Event<'_>)) -> Outcome {
-        let starter = conform::starter(&self.options(true));
+        let command = conform::check(&self.options(true), statement);
         let place = "/tmp/conform.json";
         let output = File::create(place).expect("a file");
-        let mut command = Command::new(&starter.program);
-        command
-            .args(&starter.arguments)
-            .arg(statement.id.to_string());
         tracer::run(&command, output, judge).expect("a traced program");
         let text = fs::read(place).expect("its output");
         let answer: Value = serde_json::from_slice(&text).expect("an answer");
