@@ -18,11 +18,6 @@ type Row = (&'static str, &'static str);
 const PLAIN: &[Row] = &[
     // The kernel goes on, and init reports that all is well.
     ("WARNING", "------------[ cut here ]------------"),
-    // A lock that is never released: lockdep sees it at the end of the system call.
-    (
-        "SPINLOCKUP",
-        "WARNING: lock held when returning to user space!",
-    ),
     ("EXCEPTION", "BUG: kernel NULL pointer dereference"),
     ("PANIC", "Kernel panic - not syncing: dumptest"),
     (HANG, "no sign of life"),
@@ -33,6 +28,11 @@ const PLAIN: &[Row] = &[
 /// The same for what only the debug kernel sees.
 const DEBUG: &[Row] = &[
     ("READ_AFTER_FREE", "BUG: KASAN: slab-use-after-free"),
+    // A lock that is never released: lockdep sees it at the end of the system call.
+    (
+        "SPINLOCKUP",
+        "WARNING: lock held when returning to user space!",
+    ),
     ("CFI_FORWARD_PROTO", "CFI failure at lkdtm_"),
     ("leak", "kmemleak found unreferenced objects: "),
 ];
