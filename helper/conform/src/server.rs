@@ -72,12 +72,15 @@ impl Server {
     /// Has `job` done within `deadline`.
     pub(crate) fn ask(&mut self, job: Job, deadline: Duration) -> io::Result<End> {
         let end = Instant::now() + deadline;
-        let mut running = match self.running.take() {
+        let running = match self.running.take() {
             Some(running) => running,
             None => Running::start(&self.starter)?,
         };
         // One that has ended does not read; it has no answer either.
-        let _ = writeln!(running.jobs, "{job}");
+        let _ = running
+            .jobs
+            .as_ref()
+            .map(|mut jobs| writeln!(jobs, "{job}"));
         let mut answer = None;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -104,7 +107,8 @@ impl Server {
 /// The process.
 struct Running {
     child: Child,
-    jobs: ChildStdin,
+    /// `None` when it is to end.
+    jobs: Option<ChildStdin>,
     /// What it prints; disconnected when nobody has its standard output any more.
     lines: Receiver<String>,
     /// All that it has said on standard error, when nobody has that any more.
@@ -121,7 +125,7 @@ impl Running {
             .spawn()?;
         let missing = || io::Error::other("a pipe is missing");
         Ok(Self {
-            jobs: child.stdin.take().ok_or_else(missing)?,
+            jobs: child.stdin.take(),
             lines: lines(child.stdout.take().ok_or_else(missing)?),
             said: text(child.stderr.take().ok_or_else(missing)?),
             child,
@@ -129,8 +133,8 @@ impl Running {
     }
 
     /// Lets it end that has had a job that went wrong. In words, what became of the job.
-    fn finish(self, how: &str) -> String {
-        drop(self.jobs);
+    fn finish(mut self, how: &str) -> String {
+        self.jobs = None;
         told(how, &self.said)
     }
 
@@ -159,18 +163,13 @@ impl Running {
     }
 }
 
-impl Drop for Server {
+impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(Running {
-            mut child, jobs, ..
-        }) = self.running.take()
-        {
-            // It ends when there are no more jobs, and has none now.
-            drop(jobs);
-            if let Ok(None) | Err(_) = child.wait_timeout(GRACE) {
-                let _ = child.kill();
-                let _ = child.wait();
-            }
+        // It ends when there are no more jobs.
+        self.jobs = None;
+        if let Ok(None) | Err(_) = self.child.wait_timeout(GRACE) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
         }
     }
 }
