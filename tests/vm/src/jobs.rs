@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Several VM runs at a time.
+//! Several things at a time, VM runs above all.
 //!
 //! A VM keeps one processor busy and hardly more, so as many are run as there are processors. Whoever
 //! is free takes the next job; with the long ones first, all end at about the same time.
@@ -45,12 +45,12 @@ pub(crate) fn run(jobs: Vec<Job<'_>>, report: &mut Report) {
             .collect();
         work(report);
         if others.iter().any(|other| !other.is_finished()) {
-            eprintln!("vmig: waiting for the other VMs");
+            eprintln!("vmig: waiting for what runs beside");
         }
         for other in others {
             match other.join() {
                 Ok(aside) => report.join(aside),
-                Err(_) => report.fail("VM", "the harness panicked"),
+                Err(_) => report.fail("what ran beside", "the harness panicked"),
             }
         }
     });

@@ -34,8 +34,8 @@ pub(crate) fn test() -> Result<bool> {
 
 /// What needs the build root.
 fn in_root(paths: &Paths, report: &mut Report) {
-    report.check("builds with Rust 1.85", || checks::oldest_rust(paths));
-    let Some(kernels) = kernels(paths, report) else {
+    let (kernels, clients) = made(paths, report);
+    let Some(kernels) = kernels else {
         return report.fail("module and VM", "not run: no kernel");
     };
     let [plain, debug] = &kernels;
@@ -59,17 +59,33 @@ fn in_root(paths: &Paths, report: &mut Report) {
         parts
     });
     if let [Some(plain), Some(debug)] = &ready {
-        in_vms(paths, plain, debug, report);
+        in_vms(paths, [debug, plain], clients, report);
     }
 }
 
+/// What takes minutes to make on a new machine: the kernels, and whether there are clients. The one is made while
+/// the other is, since unpacking, configuring and linking a kernel leave a processor idle, and so does
+/// fetching packages.
+fn made(paths: &Paths, report: &mut Report) -> (Option<[Kernel; 2]>, bool) {
+    let (mut both, mut clients) = (None, false);
+    let jobs: Vec<Job<'_>> = vec![
+        Box::new(|report| both = kernels(paths, report)),
+        Box::new(|report| {
+            report.check("builds with Rust 1.85", || checks::oldest_rust(paths));
+            let trees = || client::ensure(paths, &client::suites());
+            clients = report.step("clients", trees).is_some();
+            if clients {
+                report.step("guest in the VM", || guestos::ensure(paths));
+            }
+        }),
+    ];
+    jobs::run(jobs, report);
+    (both, clients)
+}
+
 /// All that runs in VMs, the longest run first.
-fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
-    let both = [debug, plain];
-    let clients = report.step("clients", || client::ensure(paths, &client::suites()));
-    if clients.is_some() {
-        report.step("guest in the VM", || guestos::ensure(paths));
-    }
+fn in_vms(paths: &Paths, both: [&Parts; 2], clients: bool, report: &mut Report) {
+    let [_, plain] = both;
     let mut jobs = Vec::<Job<'_>>::new();
     for parts in both {
         jobs.push(Box::new(|report| {
@@ -78,7 +94,7 @@ fn in_vms(paths: &Paths, plain: &Parts, debug: &Parts, report: &mut Report) {
     }
     for parts in both {
         for &suites in parts.kernel.flavor.apart() {
-            if clients.is_none() && !client::needed_by(suites).is_empty() {
+            if !clients && !client::needed_by(suites).is_empty() {
                 let name = name(parts, Some(suites));
                 report.fail(&name, "not run: no clients");
                 continue;
