@@ -153,7 +153,9 @@ impl Qemu {
     }
 
     /// The states that migrations went through, as events told them. Only with the capability `events`.
-    pub fn migration_events(&self) -> Vec<String> {
+    pub fn migration_events(&mut self) -> Vec<String> {
+        // What was seen of a migration may be newer than the last answer; events come with answers.
+        self.status();
         let events = self.qmp.events().iter();
         let states = events.filter(|event| event.name == "MIGRATION");
         states
