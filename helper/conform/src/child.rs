@@ -16,11 +16,15 @@ use std::{
         BufRead,
         Write, //
     },
+    os::unix::process::ExitStatusExt,
     panic::{
         self,
         AssertUnwindSafe, //
     },
-    process,
+    process::{
+        self,
+        ExitStatus, //
+    },
 };
 
 use nix::{
@@ -167,22 +171,29 @@ pub fn serve(jobs: impl BufRead, options: &Options) -> io::Result<()> {
         match unsafe { fork() }? {
             ForkResult::Child => alone(job, options),
             ForkResult::Parent { child } => {
-                let how = loop {
-                    match waitpid(child, None)? {
-                        WaitStatus::Exited(_, 0) => break String::new(),
-                        WaitStatus::Exited(_, code) => break format!(" ended with status {code}"),
-                        WaitStatus::Signaled(_, signal, _) => {
-                            break format!(" died of signal {}", signal as i32)
-                        }
-                        // Nobody traces it or asks for more.
-                        _ => {}
-                    }
+                let status = match waitpid(child, None)? {
+                    WaitStatus::Exited(_, code) => ExitStatus::from_raw(code << 8),
+                    WaitStatus::Signaled(_, signal, _) => ExitStatus::from_raw(signal as i32),
+                    // It was not asked for.
+                    other => return Err(io::Error::other(format!("{other:?}"))),
                 };
-                print(&format!("{END}{how}"))?;
+                match status.success() {
+                    true => print(END)?,
+                    false => print(&format!("{END} {}", ended(status)))?,
+                }
             }
         }
     }
     Ok(())
+}
+
+/// In words, how a process ended.
+pub(crate) fn ended(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("died of signal {signal}"),
+        (None, Some(code)) => format!("ended with status {code}"),
+        (None, None) => "ended".to_owned(),
+    }
 }
 
 /// A process that does `job` and nothing else.

@@ -10,12 +10,10 @@ use std::{
         Read,
         Write, //
     },
-    os::unix::process::ExitStatusExt,
     process::{
         Child,
         ChildStdin,
         Command,
-        ExitStatus,
         Stdio, //
     },
     sync::mpsc::{
@@ -34,6 +32,7 @@ use wait_timeout::ChildExt as _;
 
 use crate::{
     child::{
+        ended,
         Answer,
         Job,
         END, //
@@ -72,15 +71,14 @@ impl Server {
     /// Has `job` done within `deadline`.
     pub(crate) fn ask(&mut self, job: Job, deadline: Duration) -> io::Result<End> {
         let end = Instant::now() + deadline;
-        let running = match self.running.take() {
+        let mut running = match self.running.take() {
             Some(running) => running,
             None => Running::start(&self.starter)?,
         };
-        // One that has ended does not read; it has no answer either.
-        let _ = running
-            .jobs
-            .as_ref()
-            .map(|mut jobs| writeln!(jobs, "{job}"));
+        if let Some(jobs) = &mut running.jobs {
+            // One that has ended does not read; it has no answer either.
+            let _ = writeln!(jobs, "{job}");
+        }
         let mut answer = None;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -196,15 +194,6 @@ fn text(mut pipe: impl Read + Send + 'static) -> Receiver<String> {
         let _ = sender.send(String::from_utf8_lossy(&text).into_owned());
     });
     receiver
-}
-
-/// In words, how a process ended.
-fn ended(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("died of signal {signal}"),
-        (None, Some(code)) => format!("ended with status {code}"),
-        (None, None) => "ended".to_owned(),
-    }
 }
 
 /// `how`, and what was said on standard error. Programs that were started on the way may hold that pipe a
