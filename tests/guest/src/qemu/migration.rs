@@ -154,12 +154,17 @@ impl Qemu {
 
     /// The states that migrations went through, as events told them. Only with the capability `events`.
     pub fn migration_events(&mut self) -> Vec<String> {
-        // What was seen of a migration may be newer than the last answer; events come with answers.
+        self.told("MIGRATION", "status")
+    }
+
+    /// What the member `member` of all events `event` said so far.
+    pub fn told(&mut self, event: &str, member: &str) -> Vec<String> {
+        // What was seen otherwise may be newer than the last answer; events come with answers.
         self.status();
         let events = self.qmp.events().iter();
-        let states = events.filter(|event| event.name == "MIGRATION");
-        states
-            .map(|event| event.data["status"].as_str().unwrap_or("?").to_owned())
+        events
+            .filter(|told| told.name == event)
+            .map(|told| told.data[member].as_str().unwrap_or("?").to_owned())
             .collect()
     }
 }

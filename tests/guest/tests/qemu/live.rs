@@ -3,8 +3,7 @@
 //! Live migrations between two QEMUs, which carry all of a device.
 
 use guest::qemu::cards::Card;
-use guest::qemu::qmp::Event;
-use guest::qemu::{Attach, Qemu, Setup, Version, QEMU_10, QEMU_11, QEMU_7};
+use guest::qemu::{Attach, Setup, Version, QEMU_10, QEMU_11, QEMU_7};
 use guest::wait::{self, SOON};
 use guest::Test;
 use serde_json::Value;
@@ -99,19 +98,6 @@ fn devices_move_with_each_capability() {
     }
 }
 
-/// The states of the device that QEMU has told so far.
-fn states(machine: &Qemu) -> Vec<String> {
-    let events = machine.qmp.events().iter();
-    let states = events.filter(|event| event.name == "VFIO_MIGRATION");
-    let state = |event: &Event| {
-        event.data["device-state"]
-            .as_str()
-            .unwrap_or("?")
-            .to_owned()
-    };
-    states.map(state).collect()
-}
-
 /// With `migration-events=on` QEMU tells the states of the device.
 #[test]
 fn the_device_goes_through_its_states_in_order() {
@@ -128,8 +114,7 @@ fn the_device_goes_through_its_states_in_order() {
         // The last one may come after the migration has completed: QEMU stops the device when it cleans up.
         let mut told = Vec::new();
         wait::until(SOON, || {
-            two.source.status();
-            told = states(&two.source);
+            told = two.source.told("VFIO_MIGRATION", "device-state");
             told.len() >= wanted.len()
         });
         println!("{}: {told:?}", version.name);
