@@ -86,7 +86,8 @@ impl Qemu {
     /// Waits until the migration is in one of `states`, or cannot get there any more; the answer then.
     #[track_caller]
     pub fn wait_for_migration(&mut self, states: &[&str]) -> Value {
-        self.wait_for(states, |_| std::thread::sleep(Duration::from_millis(2)))
+        let start = Instant::now();
+        self.wait_for(states, |_| wait::pause(start))
     }
 
     /// Begins a migration to `to` that does not get to its end as long as [`Qemu::linger`] is called.
@@ -115,7 +116,7 @@ impl Qemu {
     }
 
     #[track_caller]
-    fn wait_for(&mut self, states: &[&str], meanwhile: fn(&Self)) -> Value {
+    fn wait_for(&mut self, states: &[&str], meanwhile: impl Fn(&Self)) -> Value {
         let end = Instant::now() + LONG;
         loop {
             let answer = self.migration();
