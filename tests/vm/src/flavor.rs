@@ -13,6 +13,10 @@ pub(crate) enum Flavor {
     Debug,
 }
 
+/// What threads do to each other. On the plain kernel these suites have a VM whose processors run at the same
+/// time; on the debug kernel, where that would take twice as long, lockdep sees what could happen.
+const RACES: &[&str] = &["region", "removed", "stage", "unload"];
+
 /// Why suites with clients are not for the debug kernel.
 const NO_CLIENTS: &str = "needs clients, whose disks this kernel cannot mount";
 
@@ -81,11 +85,17 @@ impl Flavor {
                 &["qemu_guest", "qemu_user"],
                 &["mdevctl", "qemu"],
                 &["libvirt"],
+                RACES,
                 &[mtty::SUITE],
             ],
             // A long one: so that the processors have about as much to do.
             Self::Debug => &[&["conform"]],
         }
+    }
+
+    /// Whether the processors of a VM with these suites have to run at the same time.
+    pub(crate) fn races(self, suites: &[String]) -> bool {
+        self == Self::Plain && suites.iter().any(|suite| RACES.contains(&suite.as_str()))
     }
 
     /// The suites that are no part of a run on it, with the reason.

@@ -30,21 +30,36 @@ const AFTERMATH: Duration = Duration::from_secs(2);
 /// The guest tests know them, too (`guest/src/function.rs`).
 const FREE_FUNCTIONS: [&str; 2] = ["0x10", "0x11"];
 
-/// How long a run is waited for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// For the whole run.
-    pub(crate) total: Duration,
-    /// Without a byte on either channel.
-    pub(crate) silence: Duration,
+/// How an emulated VM gets its two processors.
+///
+/// A processor that waits for the other one spins, while the host may have given that one's time to
+/// another VM: with threads, a suite with clients took 100 s beside another one, in turns it takes 39.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Processors {
+    /// They take turns in one thread, and who spins ends its turn. Such a VM takes one of the host's.
+    Turns,
+    /// They run at the same time.
+    Threads,
 }
 
-impl Patience {
+/// The terms on which a VM runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// How long it is waited for.
+    pub(crate) total: Duration,
+    /// How long without a byte on either channel.
+    pub(crate) silence: Duration,
+    /// Its processors, unless it runs on the host's own.
+    pub(crate) processors: Processors,
+}
+
+impl Terms {
     /// Emulation on a busy machine is slow. The silence is longer than the kernel's own detection of
     /// hung tasks.
     pub(crate) const USUAL: Self = Self {
         total: Duration::from_secs(30 * 60),
         silence: Duration::from_secs(4 * 60),
+        processors: Processors::Turns,
     };
 }
 
@@ -77,6 +92,7 @@ fn command(
     paths: &Paths,
     kernel: &Kernel,
     files: &Files<'_>,
+    processors: Processors,
     options: &str,
     init: &[String],
 ) -> Command {
@@ -87,7 +103,12 @@ fn command(
     if kvm_works(paths) {
         qemu.args(["-accel", "kvm", "-cpu", "host,la57=off"]);
     } else {
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]);
+        let threads = match processors {
+            Processors::Turns => "single",
+            Processors::Threads => "multi",
+        };
+        qemu.arg("-accel").arg(format!("tcg,thread={threads}"));
+        qemu.args(["-cpu", "max,la57=off"]);
     }
     qemu.args([
         "-M",
@@ -135,7 +156,7 @@ pub(crate) fn run(
     files: &Files<'_>,
     options: &str,
     init: &[String],
-    patience: Patience,
+    terms: Terms,
     output: &mut dyn FnMut(&[u8]),
 ) -> Result<Ended> {
     let dir = files
@@ -146,7 +167,7 @@ pub(crate) fn run(
         Tail::new(&dir.join("console.log"))?,
         Tail::new(&dir.join("report.log"))?,
     );
-    let mut qemu = command(paths, kernel, files, options, init);
+    let mut qemu = command(paths, kernel, files, terms.processors, options, init);
     qemu.arg("-chardev").arg(format!(
         "file,id=console,path={}",
         dir.join("console.log").display()
@@ -194,11 +215,11 @@ pub(crate) fn run(
             break;
         } else if verdict.is_some_and(|since| since.elapsed() > POWER_OFF) {
             Some("the VM does not power off".to_owned())
-        } else if active.elapsed() > patience.silence {
-            let seconds = patience.silence.as_secs();
+        } else if active.elapsed() > terms.silence {
+            let seconds = terms.silence.as_secs();
             Some(format!("no sign of life for {seconds} s"))
-        } else if start.elapsed() > patience.total {
-            let minutes = patience.total.as_secs() / 60;
+        } else if start.elapsed() > terms.total {
+            let minutes = terms.total.as_secs() / 60;
             Some(format!("not finished after {minutes} minutes"))
         } else {
             None
@@ -227,7 +248,7 @@ pub(crate) fn shell(
     options: &str,
     init: &[String],
 ) -> Result<()> {
-    let mut qemu = command(paths, kernel, files, options, init);
+    let mut qemu = command(paths, kernel, files, Processors::Threads, options, init);
     qemu.args(["-serial", "mon:stdio"]);
     qemu.status().context("cannot run QEMU")?;
     Ok(())

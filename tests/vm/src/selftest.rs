@@ -8,7 +8,7 @@ use anyhow::{bail, Result};
 
 use crate::flavor::Flavor;
 use crate::paths::Paths;
-use crate::qemu::Patience;
+use crate::qemu::Terms;
 use crate::report::Report;
 use crate::vm::Parts;
 
@@ -40,9 +40,9 @@ const DEBUG: &[Row] = &[
 const HANG: &str = "hang";
 
 /// A VM that hangs may do so for half a minute.
-const IMPATIENCE: Patience = Patience {
+const IMPATIENCE: Terms = Terms {
     silence: Duration::from_secs(30),
-    ..Patience::USUAL
+    ..Terms::USUAL
 };
 
 /// What is tried on a kernel.
@@ -62,11 +62,11 @@ pub(crate) fn run(paths: &Paths, parts: &Parts, row: &Row, report: &mut Report) 
 }
 
 fn notices(paths: &Paths, parts: &Parts, what: &str, complaint: &str) -> Result<()> {
-    let patience = match what {
+    let terms = match what {
         HANG => IMPATIENCE,
-        _ => Patience::USUAL,
+        _ => Terms::USUAL,
     };
-    let judgement = parts.provoke(paths, what, patience)?;
+    let judgement = parts.provoke(paths, what, terms)?;
     if judgement
         .suites
         .iter()

@@ -25,18 +25,32 @@ pub(crate) fn test() -> Result<bool> {
     let paths = Paths::find()?;
     let mut report = Report::default();
     checks::run(&paths, &mut report);
-    match report.step("build root", || paths.make_root()) {
-        Some(()) => in_root(&paths, &mut report),
-        None => report.fail("the rest", "not run: no build root"),
+    let made = report.step("build root", || paths.make_root());
+    if made.is_none() {
+        report.fail("the rest", "not run: no build root");
     }
+    let ready = made.and_then(|()| in_root(&paths, &mut report));
+    // They take minutes, most of which they use one processor: beside VMs, if there are any.
+    let mut jobs: Vec<Job<'_>> = vec![Box::new(|report| checks::tests(&paths, report))];
+    jobs.extend(ready.iter().flat_map(|ready| in_vms(&paths, ready)));
+    jobs::run(jobs, &mut report);
     Ok(report.finish())
 }
 
-/// What needs the build root.
-fn in_root(paths: &Paths, report: &mut Report) {
+/// All that VMs need.
+struct Ready {
+    debug: Parts,
+    plain: Parts,
+    /// Whether there are clients.
+    clients: bool,
+}
+
+/// What needs the build root and no VM; what it made, if all of it.
+fn in_root(paths: &Paths, report: &mut Report) -> Option<Ready> {
     let (kernels, clients) = made(paths, report);
     let Some(kernels) = kernels else {
-        return report.fail("module and VM", "not run: no kernel");
+        report.fail("module and VM", "not run: no kernel");
+        return None;
     };
     let [plain, debug] = &kernels;
     report.check("sysfs-abi.md by get_abi.py", || {
@@ -49,7 +63,7 @@ fn in_root(paths: &Paths, report: &mut Report) {
     report.check("module, clippy", || {
         module::build(paths, plain, Pass::Clippy)
     });
-    let ready = [plain, debug].map(|kernel| {
+    let [plain, debug] = [plain, debug].map(|kernel| {
         let flavor = kernel.flavor;
         let name = flavor.of("guest programs", ' ');
         let parts = report.step(&name, || Parts::ensure(paths, flavor));
@@ -58,9 +72,11 @@ fn in_root(paths: &Paths, report: &mut Report) {
         }
         parts
     });
-    if let [Some(plain), Some(debug)] = &ready {
-        in_vms(paths, [debug, plain], clients, report);
-    }
+    Some(Ready {
+        debug: debug?,
+        plain: plain?,
+        clients,
+    })
 }
 
 /// What takes minutes to make on a new machine: the kernels, and whether there are clients. The one is made while
@@ -84,19 +100,25 @@ fn made(paths: &Paths, report: &mut Report) -> (Option<[Kernel; 2]>, bool) {
 }
 
 /// All that runs in VMs, the longest run first.
-fn in_vms(paths: &Paths, both: [&Parts; 2], clients: bool, report: &mut Report) {
-    let [_, plain] = both;
+fn in_vms<'a>(paths: &'a Paths, ready: &'a Ready) -> Vec<Job<'a>> {
+    let Ready {
+        debug,
+        plain,
+        clients,
+    } = ready;
+    let both = [debug, plain];
     let mut jobs = Vec::<Job<'_>>::new();
     for parts in both {
-        jobs.push(Box::new(|report| {
+        jobs.push(Box::new(move |report| {
             guest_tests(paths, parts, None, None, report);
         }));
     }
     for parts in both {
         for &suites in parts.kernel.flavor.apart() {
-            if !clients && !client::needed_by(suites).is_empty() {
-                let name = name(parts, Some(suites));
-                report.fail(&name, "not run: no clients");
+            if !*clients && !client::needed_by(suites).is_empty() {
+                jobs.push(Box::new(move |report| {
+                    report.fail(&name(parts, Some(suites)), "not run: no clients");
+                }));
                 continue;
             }
             jobs.push(Box::new(move |report| {
@@ -106,17 +128,17 @@ fn in_vms(paths: &Paths, both: [&Parts; 2], clients: bool, report: &mut Report) 
     }
     for parts in both {
         for row in selftest::rows(parts.kernel.flavor) {
-            jobs.push(Box::new(|report| {
+            jobs.push(Box::new(move |report| {
                 selftest::run(paths, parts, row, report);
             }));
         }
     }
-    jobs.push(Box::new(|report| {
+    jobs.push(Box::new(move |report| {
         if let Some(judgement) = report.step("demo", || plain.demo(paths)) {
             report.judged("demo", judgement);
         }
     }));
-    jobs::run(jobs, report);
+    jobs
 }
 
 /// The suites that have a VM of their own.
@@ -129,10 +151,7 @@ fn apart(paths: &Paths, parts: &Parts, report: &mut Report) {
 /// What a VM is called in the report.
 fn name(parts: &Parts, suites: Option<&[&str]>) -> String {
     let vm = parts.kernel.flavor.of("VM", ' ');
-    suites.map_or_else(
-        || vm.clone(),
-        |some| format!("{vm}, {}", some.join(" and ")),
-    )
+    suites.map_or_else(|| vm.clone(), |some| format!("{vm}, {}", some.join(", ")))
 }
 
 /// All of them, each in a step of its own.
@@ -167,8 +186,10 @@ fn guest_tests(
 
 /// What needs no VM and no build root.
 pub(crate) fn check() -> Result<bool> {
+    let paths = Paths::find()?;
     let mut report = Report::default();
-    checks::run(&Paths::find()?, &mut report);
+    checks::run(&paths, &mut report);
+    checks::tests(&paths, &mut report);
     Ok(report.finish())
 }
 

@@ -16,7 +16,7 @@ use crate::libtest::Counts;
 use crate::module::{self, Pass};
 use crate::paths::Paths;
 use crate::programs::{self, Program};
-use crate::qemu::{Files, Patience};
+use crate::qemu::{Files, Processors, Terms};
 use crate::rundir::RunDir;
 use crate::screen::Screen;
 use crate::verdict::{self, Judgement, Wanted};
@@ -32,15 +32,22 @@ const FAULTS: &str = "faults";
 const NO_KUNIT: &str = "kunit.enable=0";
 
 /// For all statements on every fault: some 10,000 checks.
-const THOROUGH: Patience = Patience {
+const THOROUGH: Terms = Terms {
     total: Duration::from_secs(3 * 60 * 60),
-    ..Patience::USUAL
+    ..Terms::USUAL
 };
 
 /// For clients, which are emulators in an emulator: a test may take ten minutes without a word.
-const CLIENTS: Patience = Patience {
+const CLIENTS: Terms = Terms {
     total: Duration::from_secs(60 * 60),
     silence: Duration::from_secs(11 * 60),
+    ..Terms::USUAL
+};
+
+/// For what happens at the same time: races, and a device that works while its state is saved.
+const AT_ONCE: Terms = Terms {
+    processors: Processors::Threads,
+    ..Terms::USUAL
 };
 
 /// All that a VM is made of.
@@ -113,11 +120,8 @@ impl Parts {
             counted: true,
             leaks: self.kernel.flavor.finds_leaks(),
         };
-        let patience = match client::needed_by(&wanted.suites).is_empty() {
-            true => Patience::USUAL,
-            false => CLIENTS,
-        };
-        let run = self.run(paths, words, &wanted, patience, screen)?;
+        let terms = terms(self.kernel.flavor, &wanted.suites);
+        let run = self.run(paths, words, &wanted, terms, screen)?;
         Ok(run.explained())
     }
 
@@ -130,7 +134,7 @@ impl Parts {
             leaks: self.kernel.flavor.finds_leaks(),
         };
         let words = vec![format!("suites={suite}")];
-        let run = self.run(paths, words, &wanted, Patience::USUAL, Screen::dark())?;
+        let run = self.run(paths, words, &wanted, Terms::USUAL, Screen::dark())?;
         Ok((run.judgement, run.channel))
     }
 
@@ -157,7 +161,7 @@ impl Parts {
         };
         let words = vec!["mode=demo".to_owned()];
         Ok(self
-            .run(paths, words, &wanted, Patience::USUAL, Screen::plain())?
+            .run(paths, words, &wanted, Terms::USUAL, Screen::plain())?
             .explained())
     }
 
@@ -168,18 +172,13 @@ impl Parts {
             ..Wanted::default()
         };
         let words = vec!["mode=bench".to_owned()];
-        let run = self.run(paths, words, &wanted, Patience::USUAL, Screen::plain())?;
+        let run = self.run(paths, words, &wanted, AT_ONCE, Screen::plain())?;
         let channel = run.channel.clone();
         Ok((run.explained(), channel))
     }
 
     /// A run that is to fail: init does `what` wrong after a suite that passes.
-    pub(crate) fn provoke(
-        &self,
-        paths: &Paths,
-        what: &str,
-        patience: Patience,
-    ) -> Result<Judgement> {
+    pub(crate) fn provoke(&self, paths: &Paths, what: &str, terms: Terms) -> Result<Judgement> {
         let suite = Self::PROVOKED.to_owned();
         let words = vec![format!("suites={suite}"), format!("provoke={what}")];
         let wanted = Wanted {
@@ -189,7 +188,7 @@ impl Parts {
             leaks: false,
         };
         Ok(self
-            .run(paths, words, &wanted, patience, Screen::dark())?
+            .run(paths, words, &wanted, terms, Screen::dark())?
             .judgement)
     }
 
@@ -240,7 +239,7 @@ impl Parts {
         paths: &Paths,
         asked: Vec<String>,
         wanted: &Wanted,
-        patience: Patience,
+        terms: Terms,
         mut screen: Screen,
     ) -> Result<Run> {
         let mut extras = Vec::<Extra>::new();
@@ -268,7 +267,7 @@ impl Parts {
             &files,
             options,
             &self.words(asked),
-            patience,
+            terms,
             &mut output,
         )?;
         let mut judgement = verdict::judge(&ended.channel, wanted);
@@ -282,6 +281,17 @@ impl Parts {
             console: ended.last_lines,
             dir,
         })
+    }
+}
+
+/// The terms for a VM of these suites.
+fn terms(flavor: Flavor, suites: &[String]) -> Terms {
+    if !client::needed_by(suites).is_empty() {
+        CLIENTS
+    } else if flavor.races(suites) {
+        AT_ONCE
+    } else {
+        Terms::USUAL
     }
 }
 
