@@ -2,7 +2,7 @@
 
 //! The only program of the Linux guest that runs in a QEMU in the test VM.
 //!
-//! It uses the devices that are plugged in, as hard as it can, checks what comes back, and tells
+//! It uses the devices that are plugged in, all the time, checks what comes back, and tells
 //! whoever is on the other end of the first serial port. When it says `waiting` it is ready for
 //! commands, one a line. What it answers ends with the line `done` or `failed: WHY`:
 //!

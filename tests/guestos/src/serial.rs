@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -22,6 +23,10 @@ use crate::{tty, Error, Result};
 
 /// Bytes that may be on their way: more than all FIFOs hold, less than any buffer of the kernel.
 const WINDOW: usize = 512;
+
+/// After each line, for the other threads: with two ports that never rest, an emulated processor in an
+/// emulated one does so little else that it takes a quarter of a minute to answer.
+const REST: Duration = Duration::from_millis(20);
 
 /// A port that is in use.
 pub(crate) struct Port {
@@ -149,6 +154,9 @@ impl Shared {
                 let len = blocks_not(tty.write(&line))?;
                 line.drain(..len);
                 self.state().sent += len;
+                if line.is_empty() {
+                    thread::sleep(REST);
+                }
             }
             if ready.intersects(PollFlags::POLLERR | PollFlags::POLLHUP) {
                 return Err(format!("the port says {ready:?}").into());
