@@ -2,8 +2,8 @@
 
 //! Several things at a time, VM runs above all.
 //!
-//! A VM keeps one processor busy and hardly more, so as many are run as there are processors. Whoever
-//! is free takes the next job; with the long ones first, all end at about the same time.
+//! A VM keeps one processor busy at most, and is idle whenever a test waits, so one more is run than there
+//! are processors. Whoever is free takes the next job; with the long ones first, all end at about the same time.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -20,8 +20,8 @@ const MOST: usize = 4;
 
 /// Does all jobs. One row of them has the terminal; what the others say comes at the end.
 pub(crate) fn run(jobs: Vec<Job<'_>>, report: &mut Report) {
-    let rows = thread::available_parallelism().map_or(1, NonZero::get);
-    let rows = rows.min(MOST).min(jobs.len());
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let rows = (processors + 1).min(MOST).min(jobs.len());
     let left = Mutex::new(VecDeque::from(jobs));
     let next = || {
         left.lock()
