@@ -80,7 +80,7 @@ impl Flavor {
     /// The suites that are not in the VM of all others on it: those of one row share a VM.
     pub(crate) fn apart(self) -> &'static [&'static [&'static str]] {
         match self {
-            // `mtty` loads another driver, the others need clients.
+            // `mtty` loads another driver, races need processors of their own, the others clients.
             Self::Plain => &[
                 &["qemu_guest", "qemu_user"],
                 &["mdevctl", "qemu"],

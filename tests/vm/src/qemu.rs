@@ -33,7 +33,7 @@ const FREE_FUNCTIONS: [&str; 2] = ["0x10", "0x11"];
 /// How an emulated VM gets its two processors.
 ///
 /// A processor that waits for the other one spins, while the host may have given that one's time to
-/// another VM: with threads, a suite with clients took 100 s beside another one, in turns it takes 39.
+/// another VM: with threads, a suite with clients took 100 s beside another one, in turns it takes 33.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Processors {
     /// They take turns in one thread, and who spins ends its turn. Such a VM takes one of the host's.

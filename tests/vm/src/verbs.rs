@@ -25,11 +25,11 @@ pub(crate) fn test() -> Result<bool> {
     let paths = Paths::find()?;
     let mut report = Report::default();
     checks::run(&paths, &mut report);
-    let made = report.step("build root", || paths.make_root());
-    if made.is_none() {
+    let root = report.step("build root", || paths.make_root());
+    if root.is_none() {
         report.fail("the rest", "not run: no build root");
     }
-    let ready = made.and_then(|()| in_root(&paths, &mut report));
+    let ready = root.and_then(|()| in_root(&paths, &mut report));
     // They take minutes, most of which they use one processor: beside VMs, if there are any.
     let mut jobs: Vec<Job<'_>> = vec![Box::new(|report| checks::tests(&paths, report))];
     jobs.extend(ready.iter().flat_map(|ready| in_vms(&paths, ready)));
