@@ -5,7 +5,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/init` | package `guest`, the program that runs all else |
-//! | `/tests/NAME` | the guest tests, one libtest binary per file |
+//! | `/tests/NAME` | the guest tests that are wanted, one libtest binary per file |
 //! | `/bin/vmig`, `/bin/vmig-serial`, `/bin/demo`, ... | the command, the programs, the demo and its tools |
 //! | `/bin/busybox` | a shell, for people; init links its applets into `/bin` |
 //! | `/lib/guestos/state.gz` | a guest that waits, if a suite wants it |
@@ -28,13 +28,13 @@ use crate::step;
 pub(crate) type Extra = (&'static str, PathBuf);
 
 /// Writes the image to `dir/initrd` and returns its path. `module` is `vmig.ko`.
-pub(crate) fn write(
+pub(crate) fn write<'p>(
     paths: &Paths,
     dir: &Path,
     kernel: &Kernel,
     module: &Path,
     extras: &[Extra],
-    programs: &[Program],
+    programs: impl Iterator<Item = &'p Program>,
 ) -> Result<PathBuf> {
     let place = dir.join("initrd");
     let mut archive = Archive::new(BufWriter::new(File::create(&place)?));
