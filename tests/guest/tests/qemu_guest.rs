@@ -21,12 +21,12 @@ const LIMIT: Duration = Duration::from_secs(600);
 const LEGS: usize = 3;
 
 /// Lines through a port, and batches of a queue, before the journey and after each leg.
-const LINES: u64 = 20;
-const BATCHES: u64 = 10;
+const ENOUGH: u64 = 10;
 
 /// Parameters of an accelerator, and what the guest says of it.
 const FULL: &str = "memory-mb=16 num-queues=4 checksum=on codec=zero";
 const DESCRIBED: &str = "accel queues=4 memory=16 checksum=on";
+const QUEUES: usize = 4;
 
 /// How long QEMU 7.2 may stop the guest, in ms: as long as it takes to send all memory.
 ///
@@ -35,14 +35,14 @@ const DESCRIBED: &str = "accel queues=4 memory=16 checksum=on";
 /// (README, "Clients"). So the guest runs until memory and device are ready to go, and no longer.
 const DOWNTIME_7: u64 = 60_000;
 
-/// How a QEMU attaches a device: all that differs between the journeys.
-struct Rider {
+/// A QEMU, and how it attaches devices.
+struct Host {
     client: Client,
     attach: Attach,
     protocol: Protocol,
 }
 
-impl Rider {
+impl Host {
     fn qemu_7() -> Self {
         Self {
             client: Client::enter("bookworm"),
@@ -67,25 +67,28 @@ impl Rider {
         }
     }
 
-    fn plug(&self, mdev: &Mdev) -> Plug {
-        let plug = Plug::mdev(mdev, self.attach);
-        match self.protocol {
-            Protocol::V1 => plug.with("x-enable-migration", json!(true)),
-            Protocol::V2 => plug,
-        }
+    fn plugs(&self, [first, second]: &Cards) -> [Plug; 2] {
+        let plug = |mdev| {
+            let plug = Plug::mdev(mdev, self.attach);
+            match self.protocol {
+                Protocol::V1 => plug.with("x-enable-migration", json!(true)),
+                Protocol::V2 => plug,
+            }
+        };
+        [plug(first), plug(second).beside()]
     }
 
-    /// A guest with a card that is plugged in while it runs.
-    fn board(&self, mdev: &Mdev) -> Machine {
-        let plug = self.plug(mdev);
-        let mut machine = Machine::restored(&self.client, &plug);
-        machine.plug(&plug);
+    /// A guest with cards that are plugged in while it runs.
+    fn board(&self, cards: &Cards) -> Machine {
+        let plugs = self.plugs(cards);
+        let mut machine = Machine::restored(&self.client, &plugs[0]);
+        plugs.iter().for_each(|plug| machine.plug(plug));
         machine
     }
 
-    /// The next leg: the guest goes on with the device `to`, and its old QEMU ends.
-    fn travel(&self, mut from: Machine, to: &Mdev) -> Machine {
-        let mut arrival = Machine::waiting(&self.client, &self.plug(to));
+    /// The guest arrives from another host and goes on with these cards; its old QEMU ends.
+    fn receive(&self, mut from: Machine, cards: &Cards) -> Machine {
+        let mut arrival = Machine::waiting(&self.client, &self.plugs(cards));
         if self.protocol == Protocol::V1 {
             let parameters = json!({ "downtime-limit": DOWNTIME_7 });
             from.qmp.run("migrate-set-parameters", &parameters);
@@ -101,31 +104,38 @@ impl Rider {
     }
 }
 
-/// Waits until each line of the guest's report has done `more` since `before`, and returns how far it is.
+/// A serial card and an accelerator.
+type Cards = [Mdev; 2];
+
+/// Waits until each line of the guest's report has done enough since `before`, and returns how far it is.
 #[track_caller]
-fn goes_on(machine: &mut Machine, what: &str, before: &[u64], more: u64) -> Vec<u64> {
-    let (report, done) = machine.report_until(what, |report| {
+fn goes_on(machine: &mut Machine, before: &[u64]) -> Vec<u64> {
+    let (report, done) = machine.report_until("", |report| {
         report.iter().for_each(assert_clean);
         let now = progress(report);
-        now.len() == before.len() && before.iter().zip(&now).all(|(a, b)| *b >= a + more)
+        now.len() == before.len() && before.iter().zip(&now).all(|(a, b)| *b >= a + ENOUGH)
     });
     assert!(done, "the guest does not go on from {before:?}: {report:?}");
     progress(&report)
 }
 
-/// Lines of each port, or batches of each queue.
+/// Lines of each port, and batches of each queue.
 fn progress(report: &[Counts]) -> Vec<u64> {
-    let of = |counts: &Counts| match counts.line().starts_with("accel") {
+    let of = |counts: &Counts| match is_accel(counts) {
         true => counts.list("rounds"),
         false => counts.list("lines"),
     };
     report.iter().flat_map(of).collect()
 }
 
+fn is_accel(counts: &Counts) -> bool {
+    counts.line().starts_with("accel")
+}
+
 /// Nothing that is wrong has been counted.
 #[track_caller]
 fn assert_clean(counts: &Counts) {
-    let wrong: &[&str] = match counts.line().starts_with("accel") {
+    let wrong: &[&str] = match is_accel(counts) {
         true => &["wrong", "failed", "missing"],
         false => &["lost", "doubled", "damaged", "overruns"],
     };
@@ -134,28 +144,36 @@ fn assert_clean(counts: &Counts) {
     }
 }
 
-/// Numbered lines through both ports of a card, while the guest travels.
-fn lines(rider: &Rider, list: &str, chip: &str) {
-    let ty = Type::default_parent("serial-var");
-    let cards = [list, list].map(|list| ty.new_device_with(list));
+/// Asserts that the guest's driver finds the two ports of `chip`, asked with `command`.
+#[track_caller]
+fn finds(machine: &mut Machine, command: &str, chip: &str) {
     let found = [format!("ttyS1 {chip}"), format!("ttyS2 {chip}")];
-    let seen = |machine: &mut Machine| {
-        let log = machine.ask("log");
-        let chips = log
-            .iter()
-            .filter(|line| line.ends_with(&format!(" is a {chip}")));
-        assert_eq!(chips.count(), 2, "{log:?}");
-    };
+    assert_eq!(machine.ask(command), found);
+    let log = machine.ask("log");
+    let chips = log
+        .iter()
+        .filter(|line| line.ends_with(&format!(" is a {chip}")));
+    assert_eq!(chips.count(), 2, "{log:?}");
+}
 
-    let mut machine = rider.board(&cards[0]);
-    assert_eq!(machine.ask("serial 2"), found);
-    seen(&mut machine);
-    let mut at = goes_on(&mut machine, "ttyS", &[0, 0], LINES);
+/// Numbered lines through both ports of a card, and work for all queues of an accelerator, while the guest
+/// travels between the hosts.
+fn journey(hosts: &[Host; 2], list: &str, chip: &str) {
+    let types = [("serial-var", list), ("accel-var", FULL)];
+    let cards = [(); 2]
+        .map(|()| types.map(|(name, list)| Type::default_parent(name).new_device_with(list)));
+
+    let mut machine = hosts[0].board(&cards[0]);
+    finds(&mut machine, "serial 2", chip);
+    assert_eq!(machine.ask("accel"), [DESCRIBED]);
+    let mut at = goes_on(&mut machine, &[0; 2 + QUEUES]);
     for leg in 1..=LEGS {
-        machine = rider.travel(machine, &cards[leg % 2]);
-        at = goes_on(&mut machine, "ttyS", &at, LINES);
+        machine = hosts[leg % 2].receive(machine, &cards[leg % 2]);
+        at = goes_on(&mut machine, &at);
     }
 
+    let sums = machine.report("accel")[0].get("sums");
+    assert!(sums > 0, "no checksums");
     machine.ask("quiet");
     let (report, all_back) = machine.report_until("ttyS", |report| {
         let back = |port: &Counts| port.get("sent") == port.get("received");
@@ -164,56 +182,24 @@ fn lines(rider: &Rider, list: &str, chip: &str) {
     assert!(all_back, "bytes are missing: {report:?}");
     report.iter().for_each(assert_clean);
     // The driver looks at the chips of this card, too.
-    assert_eq!(machine.ask("again"), found);
-    seen(&mut machine);
-    goes_on(&mut machine, "ttyS", &[0, 0], LINES);
-}
-
-/// Work for all queues, while the guest travels.
-fn work(rider: &Rider, list: &str, described: &str, queues: usize) {
-    let ty = Type::default_parent("accel-var");
-    let cards = [list, list].map(|list| ty.new_device_with(list));
-    let mut machine = rider.board(&cards[0]);
-    assert_eq!(machine.ask("accel"), [described]);
-    let mut at = goes_on(&mut machine, "accel", &vec![0; queues], BATCHES);
-    for leg in 1..=LEGS {
-        machine = rider.travel(machine, &cards[leg % 2]);
-        at = goes_on(&mut machine, "accel", &at, BATCHES);
-    }
-    let sums = machine.report("accel")[0].get("sums");
-    assert_eq!(
-        sums > 0,
-        described.ends_with("checksum=on"),
-        "{sums} checksums"
-    );
+    finds(&mut machine, "again", chip);
+    let (report, done) = machine.report_until("ttyS", |report| {
+        report.iter().all(|port| port.get("lines") >= ENOUGH)
+    });
+    report.iter().for_each(assert_clean);
+    assert!(done, "the ports do not go on: {report:?}");
 }
 
 #[test]
-fn a_16750_keeps_every_line_in_qemu_7() {
+fn a_16750_and_an_accelerator_go_on_in_qemu_7() {
     let _test = Test::begin_within(LIMIT);
-    lines(&Rider::qemu_7(), LIST, "TI16750");
+    let hosts = [Host::qemu_7(), Host::qemu_7()];
+    journey(&hosts, LIST, "TI16750");
 }
 
 #[test]
-fn an_accelerator_goes_on_in_qemu_7() {
+fn a_16550a_and_an_accelerator_go_on_between_qemu_10_and_11() {
     let _test = Test::begin_within(LIMIT);
-    work(&Rider::qemu_7(), FULL, DESCRIBED, 4);
-}
-
-#[test]
-fn a_16750_keeps_every_line_in_qemu_10() {
-    let _test = Test::begin_within(LIMIT);
-    lines(&Rider::qemu_10(), LIST, "TI16750");
-}
-
-#[test]
-fn a_16550a_keeps_every_line_in_qemu_11() {
-    let _test = Test::begin_within(LIMIT);
-    lines(&Rider::qemu_11(), "ports=2", "16550A");
-}
-
-#[test]
-fn an_accelerator_goes_on_in_qemu_11() {
-    let _test = Test::begin_within(LIMIT);
-    work(&Rider::qemu_11(), FULL, DESCRIBED, 4);
+    let hosts = [Host::qemu_10(), Host::qemu_11()];
+    journey(&hosts, "ports=2", "16550A");
 }

@@ -186,7 +186,7 @@ fn qemu_says_that_it_migrated_and_has_left_the_state_behind() {
     card.set_scratch(0x5a);
     assert_eq!(card.scratch(), 0x5a);
 
-    let mut to = Machine::waiting(&client, &there);
+    let mut to = Machine::waiting(&client, &[there]);
     // No blocker, no error, not a byte.
     let told = from.migrate(&mut to);
     assert_eq!(told["vfio"]["transferred"], 0, "{told}");

@@ -30,6 +30,9 @@ use crate::{Error, Result};
 /// How long after its batch an interrupt may come.
 const LATE: Duration = Duration::from_secs(20);
 
+/// Before it is looked again whether a batch is done: the processor has other things to do.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// An accelerator whose queues are busy.
 pub(crate) struct Accelerator {
     description: String,
@@ -136,9 +139,11 @@ impl Shared {
             running.push(Some(Self::begin(card, queue, 0)?));
         }
         while running.iter().any(Option::is_some) {
+            let mut news = false;
             for (queue, slot) in running.iter_mut().enumerate() {
                 if let Some(current) = slot {
                     if self.is_over(card, queue, current)? {
+                        news = true;
                         let round = self.judge(card, queue, &current.batch)?;
                         let goes_on = !self.quiet.load(Ordering::Relaxed);
                         *slot = goes_on
@@ -147,7 +152,9 @@ impl Shared {
                     }
                 }
             }
-            thread::yield_now();
+            if !news {
+                thread::sleep(PAUSE);
+            }
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ const WINDOW: usize = 512;
 
 /// After each line, for the other threads: with two ports that never rest, an emulated processor in an
 /// emulated one does so little else that it takes a quarter of a minute to answer.
-const REST: Duration = Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(50);
 
 /// A port that is in use.
 pub(crate) struct Port {

@@ -105,7 +105,14 @@ impl Plug {
         }
     }
 
-    /// With one more property.
+    /// For a machine that has the first card already, whose object serves this one, too.
+    #[must_use]
+    pub fn beside(mut self) -> Self {
+        self.object = None;
+        self.with("id", json!("card-2")).with("addr", json!("06.0"))
+    }
+
+    /// With one more property, or another value of it.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
         self.device[name] = value;
@@ -137,7 +144,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine whose guest has booted, and runs.
+    /// A machine whose guest has booted, and runs. It gets the arguments of a card that is plugged in later.
     ///
     /// # Panics
     ///
@@ -156,11 +163,12 @@ impl Machine {
         machine
     }
 
-    /// A machine with a card that waits for a migration.
+    /// A machine with cards that waits for a migration.
     #[track_caller]
-    pub fn waiting(client: &Client, plug: &Plug) -> Self {
-        let words = [plug.arguments.clone(), plug.at_the_start()].concat();
-        Self::start(client, &words)
+    pub fn waiting(client: &Client, plugs: &[Plug]) -> Self {
+        let arguments = plugs.iter().flat_map(|plug| plug.arguments.clone());
+        let cards = plugs.iter().flat_map(Plug::at_the_start);
+        Self::start(client, &arguments.chain(cards).collect::<Vec<_>>())
     }
 
     /// Starts QEMU, which is to get its state from elsewhere.
