@@ -459,7 +459,8 @@ pub struct Conform {
     /// Seconds that one statement may take
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..))]
     pub deadline: u16,
-    /// Bad streams of a kind that one statement tries at most, about: fewer where loading is slow
+    /// Bad streams of a kind that one statement tries at most, about: fewer where loading is slow. With
+    /// fewer, what is tried for a time ends sooner, too
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(16..))]
     pub tries: u16,
     /// Command that makes the device reconfigure itself while it is in PRE_COPY, for C52

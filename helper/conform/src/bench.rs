@@ -4,7 +4,11 @@
 
 use std::{
     cell::Cell,
-    ops::Deref,
+    ops::{
+        Deref,
+        Div,
+        Mul, //
+    },
     path::PathBuf,
     time::{
         Duration,
@@ -55,16 +59,22 @@ pub struct Options {
     pub destructive: bool,
     /// How long one statement may take.
     pub deadline: Duration,
-    /// About how many bad streams of a kind one statement makes at most.
+    /// About how many bad streams of a kind one statement makes at most. Below [`Options::MANY`], what is
+    /// tried for a time ends sooner, too.
     pub tries: usize,
     /// A program and its arguments that make the device reconfigure itself while it is in
     /// PRE_COPY; there is no such thing in the uAPI.
     pub reconfigure: Vec<String>,
 }
 
+impl Options {
+    /// [`tries`](Self::tries) of a run that takes its time.
+    pub const MANY: usize = 1024;
+}
+
 impl Default for Options {
-    /// The system's own files, either interface, nothing destructive, a minute for a statement, 1,024 bad streams of a kind. No
-    /// device: its directory is empty.
+    /// The system's own files, either interface, nothing destructive, a minute for a statement,
+    /// [`MANY`](Self::MANY) bad streams of a kind. No device: its directory is empty.
     fn default() -> Self {
         Self {
             roots: Roots::default(),
@@ -73,7 +83,7 @@ impl Default for Options {
             socket: None,
             destructive: false,
             deadline: Duration::from_secs(60),
-            tries: 1024,
+            tries: Self::MANY,
             reconfigure: Vec::new(),
         }
     }
@@ -96,6 +106,16 @@ impl Bench {
     /// Whether there is time for more of the same: half of the deadline is not over.
     pub(crate) fn has_time(&self) -> bool {
         self.started.elapsed() < self.options.deadline / 2
+    }
+
+    /// How much of `all` to do: in proportion to the tries, but a quarter at least.
+    pub(crate) fn share<T: Mul<u32, Output = T> + Div<u32, Output = T>>(&self, all: T) -> T {
+        const WHOLE: u32 = 64;
+        let share = self.options.tries * WHOLE as usize / Options::MANY;
+        all * u32::try_from(share)
+            .unwrap_or(WHOLE)
+            .clamp(WHOLE / 4, WHOLE)
+            / WHOLE
     }
 
     pub(crate) fn location(&self) -> Result<Location, Unheld> {

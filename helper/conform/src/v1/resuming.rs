@@ -150,15 +150,16 @@ fn place(areas: &[Area], offset: u64, len: usize) -> Option<(&Area, usize)> {
 }
 
 /// Pieces that a transaction is cut into at most: single bytes of a large state would take for ever.
-const PIECES: usize = 2000;
+const PIECES: u32 = 2000;
 
 fn v24(bench: &Bench) -> Verdict {
     let old = Old::open(bench)?;
     let transactions = old.save_some(bench)?;
     let longest = transactions.iter().map(Vec::len).max().unwrap_or(0);
+    let most = bench.share(PIECES) as usize;
     let mut held = Held::default();
     for size in [1, 7, 8, 24, 333, 4096, longest.div_ceil(2)] {
-        if longest.div_ceil(size.max(1)) > PIECES {
+        if longest.div_ceil(size.max(1)) > most {
             held.note(format!("not in pieces of {size} bytes: too many"));
             continue;
         }

@@ -229,7 +229,7 @@ fn c87(bench: &Bench) -> Verdict {
                 }
             })
         });
-        thread::sleep(TIME);
+        thread::sleep(bench.share(TIME));
         over.store(true, Ordering::Relaxed);
         [set, reset, get, read, write].map(|thread| thread.join().unwrap_or_default())
     });
@@ -417,7 +417,8 @@ fn rounds(subject: &Subject, reference: &[u8], time: Duration) -> Result<(usize,
 fn c90(bench: &Bench) -> Verdict {
     let subject = bench.open()?;
     let reference = save_twice(&subject)?;
-    let (rounds, signals) = rounds(&subject, &reference, Duration::from_secs(1))?;
+    let time = bench.share(Duration::from_secs(1));
+    let (rounds, signals) = rounds(&subject, &reference, time)?;
     let len = reference.len();
     held_with(format!(
         "{rounds} rounds of {len} bytes each way, {signals} signals"
