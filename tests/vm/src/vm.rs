@@ -47,6 +47,7 @@ const CLIENTS: Terms = Terms {
 /// For what happens at the same time: races, and a device that works while its state is saved.
 const AT_ONCE: Terms = Terms {
     processors: Processors::Threads,
+    silence: Duration::from_secs(2 * 60),
     ..Terms::USUAL
 };
 
@@ -272,15 +273,24 @@ impl Parts {
             true => "",
             false => NO_KUNIT,
         };
-        let ended = qemu::run(
-            paths,
-            &self.kernel,
-            &files,
-            options,
-            &self.words(asked),
-            terms,
-            &mut output,
-        )?;
+        let words = self.words(asked);
+        let mut boot = || {
+            qemu::run(
+                paths,
+                &self.kernel,
+                &files,
+                options,
+                &words,
+                terms,
+                &mut output,
+            )
+        };
+        let mut ended = boot()?;
+        if ended.stillborn {
+            let last = ended.last_lines.last().map_or("", String::as_str);
+            eprintln!("vmig: the emulator stands still since {last:?}: once more");
+            ended = boot()?;
+        }
         let mut judgement = verdict::judge(&ended.channel, wanted);
         // What the console says comes before what followed from it.
         judgement.problems.splice(0..0, ended.trouble);
