@@ -14,7 +14,7 @@ use serde_json::json;
 use vmig_conform::Protocol;
 use vmig_vfio::Attach;
 
-/// Time for a whole journey. It takes half a minute on an idle machine.
+/// Time for a whole journey. It takes a minute on an idle machine.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// How often a guest is migrated.
